@@ -1,0 +1,1 @@
+"""Label Studio adapter of sam-plugins: the package marker; its tools arrive with the next versions."""

@@ -1,0 +1,1 @@
+"""napari adapter of sam-plugins: the package marker; its tools arrive with the next versions."""

@@ -1,0 +1,1 @@
+"""Segment anything, where you already work."""

@@ -1,0 +1,128 @@
+"""Bilinear resampling in NumPy, equal to ``torch.nn.functional.interpolate``.
+
+Masks are computed on demand from low-resolution logits, often by hosts that never load torch.
+The published code resamples twice (low resolution -> model input -> image), each time with
+``mode="bilinear", align_corners=False`` and no antialias; `upsample_logits` composes the two and
+can compute any window of the result without the rest.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["axis_weights", "bilinear", "upsample_logits"]
+
+Span = tuple[int, int]
+
+
+def axis_weights(
+    n_in: int, n_out: int, span: Span
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Source indices and weights of one axis.
+
+    Parameters
+    ----------
+    n_in, n_out
+        Length of the axis before and after.
+    span
+        Half-open range of output positions wanted.
+
+    Returns
+    -------
+    low, high, weight
+        ``out[i] = (1 - weight[i]) * in[low[i]] + weight[i] * in[high[i]]``; the arithmetic is
+        float32 as in torch, so that ties fall on the same side.
+    """
+    scale = np.float32(n_in / n_out)
+    position = (np.arange(*span, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
+    position = np.maximum(position, np.float32(0))
+    low = np.minimum(position.astype(np.int64), n_in - 1)
+    high = np.minimum(low + 1, n_in - 1)
+    return low, high, (position - low).astype(np.float32)
+
+
+def bilinear(
+    values: NDArray[np.float32],
+    size: tuple[int, int],
+    rows: Span | None = None,
+    columns: Span | None = None,
+    source_rows: Span | None = None,
+    source_columns: Span | None = None,
+    source_size: tuple[int, int] | None = None,
+) -> NDArray[np.float32]:
+    """Resample the last two axes to `size`, or compute one window of that result.
+
+    Parameters
+    ----------
+    values
+        (..., h, w) float32. With `source_rows` and `source_columns` it is only that window of a
+        source of `source_size`.
+    size
+        (H, W) of the whole result.
+    rows, columns
+        Half-open window of the result to compute; the whole by default.
+
+    Returns
+    -------
+    (..., rows, columns) float32.
+    """
+    height, width = source_size if source_size is not None else values.shape[-2:]
+    top = source_rows[0] if source_rows is not None else 0
+    left = source_columns[0] if source_columns is not None else 0
+    low, high, weight = axis_weights(height, size[0], rows or (0, size[0]))
+    weight = weight[:, None]
+    mixed = values[..., low - top, :] * (1 - weight) + values[..., high - top, :] * weight
+    low, high, weight = axis_weights(width, size[1], columns or (0, size[1]))
+    result: NDArray[np.float32] = (
+        mixed[..., low - left] * (1 - weight) + mixed[..., high - left] * weight
+    )
+    return result
+
+
+def _needed(n_in: int, n_out: int, span: Span) -> Span:
+    """Half-open range of source positions that output positions `span` read."""
+    low, _, _ = axis_weights(n_in, n_out, (span[0], span[0] + 1))
+    _, high, _ = axis_weights(n_in, n_out, (span[1] - 1, span[1]))
+    return int(low[0]), int(high[0]) + 1
+
+
+def upsample_logits(
+    low_res_logits: NDArray[np.float32],
+    padded_size: tuple[int, int],
+    input_size: tuple[int, int],
+    window_size: tuple[int, int],
+    rows: Span | None = None,
+    columns: Span | None = None,
+) -> NDArray[np.float32]:
+    """Low-resolution logits to logits of the encoded window, as the published code does.
+
+    Parameters
+    ----------
+    low_res_logits
+        (..., h, w) float32, covering the padded model input.
+    padded_size
+        (H, W) of the model input with its padding.
+    input_size
+        (H, W) of the part of the model input that shows the picture (top left).
+    window_size
+        (H, W) in image pixels of the encoded window.
+    rows, columns
+        Half-open part of the window to compute; the whole by default.
+
+    Returns
+    -------
+    (..., rows, columns) float32 logits; a mask is ``logits > mask_threshold``.
+    """
+    rows = rows or (0, window_size[0])
+    columns = columns or (0, window_size[1])
+    middle_rows = _needed(input_size[0], window_size[0], rows)
+    middle_columns = _needed(input_size[1], window_size[1], columns)
+    middle = bilinear(low_res_logits, padded_size, middle_rows, middle_columns)
+    return bilinear(
+        middle,
+        window_size,
+        rows,
+        columns,
+        source_rows=middle_rows,
+        source_columns=middle_columns,
+        source_size=input_size,
+    )

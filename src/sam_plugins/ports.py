@@ -1,0 +1,154 @@
+"""The ports: what a model, an encoder engine, a store and an image source must be able to do.
+
+Each has a fake and a contract suite in `sam_plugins.testing`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam_plugins.types import Box, Embedding, Image, Masks, Prompt, Size
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "EmbeddingStore",
+    "ImageEncoder",
+    "ImageSource",
+    "Propagator",
+    "Segmenter",
+    "SegmenterInfo",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmenterInfo:
+    """What a segmenter is.
+
+    Parameters
+    ----------
+    name
+        Variant: "nano", "vit_b", ...
+    encoder_id
+        Hash of encoder weights, preprocessing and numerics; embeddings carry it.
+    model_id
+        Hash that adds prompt encoder and mask decoder.
+    image_size
+        Longest side the encoder sees, pixels.
+    low_res_size
+        (h, w) of `Masks.low_res_logits` and of `Prompt.mask_input`.
+    numerics
+        "fp32" or "bf16".
+    device, engine
+        Where and with what it runs: "cpu", "torch".
+    prompt_kinds
+        Of "points", "box", "mask", "text".
+    """
+
+    name: str
+    encoder_id: str
+    model_id: str
+    image_size: int
+    low_res_size: Size
+    numerics: str
+    device: str
+    engine: str
+    prompt_kinds: tuple[str, ...] = ("points", "box", "mask")
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """A promptable model without a hidden "current image": safe to share between threads."""
+
+    @property
+    def info(self) -> SegmenterInfo:
+        """Identity and capabilities."""
+        ...
+
+    def encode(self, image: Image, *, region: Box | None = None) -> Embedding:
+        """Encode one window (`region`, xyxy; the whole by default) of an image.
+
+        Raises
+        ------
+        ImageError
+            If `image` is not (H, W, 3) uint8, or `region` is empty or outside it.
+        """
+        ...
+
+    def encode_many(self, images: Sequence[Image]) -> Iterator[Embedding]:
+        """Encode whole images, in order, several per forward pass where that is faster."""
+        ...
+
+    def decode(
+        self, embedding: Embedding, prompt: Prompt, *, multimask_output: bool | None = None
+    ) -> Masks:
+        """Answer one prompt.
+
+        `multimask_output` None means three answers for exactly one point, otherwise one.
+
+        Raises
+        ------
+        EmbeddingError
+            If another encoder made the embedding.
+        PromptError
+            If `prompt.mask_input` has another size or region than this embedding's.
+        """
+        ...
+
+    def decode_many(
+        self,
+        embedding: Embedding,
+        prompts: Sequence[Prompt],
+        *,
+        multimask_output: bool | None = None,
+    ) -> Iterator[Masks]:
+        """Answer many prompts on one embedding, in order, batched inside."""
+        ...
+
+
+class ImageEncoder(Protocol):
+    """An engine: preprocessed pixels to feature maps, and nothing else."""
+
+    def __call__(self, pixels: "torch.Tensor") -> Mapping[str, "torch.Tensor"]:
+        """(B, 3, S, S) float32 normalised and padded -> {name: (B, c, h, w)}."""
+        ...
+
+
+@runtime_checkable
+class EmbeddingStore(Protocol):
+    """Embeddings by content key."""
+
+    def get(self, key: str) -> Embedding | None:
+        """The embedding stored under `key`, or None."""
+        ...
+
+    def put(self, key: str, embedding: Embedding) -> None:
+        """Store an embedding under `key`."""
+        ...
+
+
+class ImageSource(Protocol):
+    """Pictures too large or too many to hold: dask, zarr, pages, memory maps."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(frames, H, W)."""
+        ...
+
+    def read(self, index: int, region: Box | None = None) -> Image:
+        """One window of one frame as (h, w, 3) uint8 RGB, with intensity limits fixed once."""
+        ...
+
+
+class Propagator(Protocol):
+    """An object followed through z or t."""
+
+    def propagate(
+        self, source: ImageSource, prompts: Mapping[int, Mapping[int, Prompt]]
+    ) -> Iterator[tuple[int, int, Masks]]:
+        """{frame: {object_id: Prompt}} -> (frame, object_id, Masks) as they are found."""
+        ...
