@@ -69,12 +69,15 @@ def bilinear(
     top = source_rows[0] if source_rows is not None else 0
     left = source_columns[0] if source_columns is not None else 0
     low, high, weight = axis_weights(height, size[0], rows or (0, size[0]))
-    weight = weight[:, None]
-    mixed = values[..., low - top, :] * (1 - weight) + values[..., high - top, :] * weight
+    mixed = _mix(values[..., low - top, :], values[..., high - top, :], weight[:, None])
     low, high, weight = axis_weights(width, size[1], columns or (0, size[1]))
-    result: NDArray[np.float32] = (
-        mixed[..., low - left] * (1 - weight) + mixed[..., high - left] * weight
-    )
+    return _mix(mixed[..., low - left], mixed[..., high - left], weight)
+
+
+def _mix(
+    low: NDArray[np.float32], high: NDArray[np.float32], weight: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    result: NDArray[np.float32] = low * (np.float32(1) - weight) + high * weight
     return result
 
 

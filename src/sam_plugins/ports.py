@@ -5,10 +5,7 @@ Each has a fake and a contract suite in `sam_plugins.testing`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sam_plugins.types import Box, Embedding, Image, Masks, Prompt, Size
 

@@ -145,7 +145,8 @@ def _points(
         )
     if not np.isin(signs, (0, 1)).all():
         raise PromptError(
-            f"point_labels must be 1 (foreground) or 0 (background), found {sorted(set(signs.tolist()))}."
+            "point_labels must be 1 (foreground) or 0 (background), found "
+            f"{sorted(set(signs.tolist()))}."
         )
     return points, signs
 
@@ -314,7 +315,7 @@ class Masks:
         if rows is None or columns is None:
             return np.zeros((0, 0), bool), (x0, y0, x0, y0)
         mask = self._window(index, rows, columns) > self.mask_threshold
-        filled_rows, filled_columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+        filled_rows, filled_columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         if not len(filled_rows):
             return np.zeros((0, 0), bool), (x0, y0, x0, y0)
         top, bottom = int(filled_rows[0]), int(filled_rows[-1]) + 1
@@ -351,7 +352,7 @@ class Masks:
         positive = self.low_res_logits[index] > self.mask_threshold
         spans = []
         for axis in (0, 1):
-            hits = positive.any(1 - axis).nonzero()[0]
+            hits = np.flatnonzero(positive.any(1 - axis))
             if not len(hits):
                 return None, None
             cell = self.padded_size[axis] / positive.shape[axis]
