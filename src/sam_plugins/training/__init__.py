@@ -1,0 +1,1 @@
+"""Promptable training: simulated clicks, losses, the bundled model's recipe."""
