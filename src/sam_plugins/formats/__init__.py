@@ -1,0 +1,29 @@
+"""Masks to files and back: COCO run lengths, COCO documents, label images.
+
+One file per format. Everything here is NumPy, Pillow, tifffile and pycocotools; nothing loads a
+model.
+"""
+
+from sam_plugins.formats.coco import CocoImage, from_coco, read_coco, to_coco, write_coco
+from sam_plugins.formats.label_image import (
+    read_label_image,
+    records_to_label_image,
+    write_label_image,
+)
+from sam_plugins.formats.rle import crop_to_rle, mask_to_rle, rle_area, rle_to_crop, rle_to_mask
+
+__all__ = [
+    "CocoImage",
+    "crop_to_rle",
+    "from_coco",
+    "mask_to_rle",
+    "read_coco",
+    "read_label_image",
+    "records_to_label_image",
+    "rle_area",
+    "rle_to_crop",
+    "rle_to_mask",
+    "to_coco",
+    "write_coco",
+    "write_label_image",
+]

@@ -1,0 +1,223 @@
+"""COCO documents: mask records to JSON and back.
+
+One document holds any number of pictures. Boxes in it are XYWH as COCO has them, everywhere else
+in this library xyxy. The keys of an annotation are COCO's, with the four that the SA-1B data set
+adds: ``predicted_iou``, ``stability_score``, ``point_coords`` (a list of xy points) and
+``crop_box`` (XYWH).
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pycocotools import mask as coco_mask
+
+from sam_plugins.errors import DatasetError, ImageError
+from sam_plugins.formats.rle import rle_area, rle_to_crop
+from sam_plugins.types import Box, MaskRecord, Rle, Size
+
+__all__ = ["CocoImage", "from_coco", "read_coco", "to_coco", "write_coco"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CocoImage:
+    """One picture of a COCO document.
+
+    Parameters
+    ----------
+    file_name
+        As the document names it, usually relative to the document.
+    size
+        (H, W) in pixels.
+    records
+        Its masks.
+    """
+
+    file_name: str
+    size: Size
+    records: tuple[MaskRecord, ...]
+
+
+def to_coco(images: Sequence[CocoImage], info: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The COCO document of some pictures: a dict that `json.dumps` takes.
+
+    Parameters
+    ----------
+    images
+        Pictures with their records; ids count from 1 in this order.
+    info
+        Goes into the document's ``info``: model, settings, whatever tells where it came from.
+    """
+    annotations = [
+        (number, record) for number, image in enumerate(images, 1) for record in image.records
+    ]
+    return {
+        "info": dict(info or {}),
+        "images": [
+            {
+                "id": number,
+                "file_name": image.file_name,
+                "height": image.size[0],
+                "width": image.size[1],
+            }
+            for number, image in enumerate(images, 1)
+        ],
+        "categories": [{"id": 1, "name": "object"}],
+        "annotations": [
+            _annotation(identity, number, record)
+            for identity, (number, record) in enumerate(annotations, 1)
+        ],
+    }
+
+
+def _annotation(identity: int, image_id: int, record: MaskRecord) -> dict[str, Any]:
+    return {
+        "id": identity,
+        "image_id": image_id,
+        "category_id": 1,
+        "iscrowd": 0,
+        "segmentation": dict(record.segmentation),
+        "bbox": _xywh(record.box),
+        "area": record.area,
+        "predicted_iou": record.predicted_iou,
+        "stability_score": record.stability_score,
+        "point_coords": [list(record.point_coords)],
+        "crop_box": _xywh(record.crop_box),
+    }
+
+
+def write_coco(
+    path: str | Path, images: Sequence[CocoImage], info: Mapping[str, Any] | None = None
+) -> None:
+    """Write a COCO document; a reader never sees half of it.
+
+    Raises
+    ------
+    OSError
+        If the folder is missing or cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(json.dumps(to_coco(images, info)), "utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_coco(path: str | Path) -> list[CocoImage]:
+    """Read a COCO document, our own or anybody's.
+
+    Raises
+    ------
+    DatasetError
+        If the file is not a COCO document; see `from_coco`.
+    OSError
+        If it cannot be opened.
+    """
+    try:
+        document = json.loads(Path(path).read_text("utf-8"))
+    except ValueError as error:
+        raise DatasetError(
+            f"{path} must be a COCO document in JSON, and is not: {error}."
+        ) from error
+    try:
+        return from_coco(document)
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from error
+
+
+def from_coco(document: Any) -> list[CocoImage]:
+    """The pictures of a COCO document, in its order.
+
+    Segmentations may be run lengths (compressed or not) or polygons. Area and box are computed
+    from the pixels. Where a foreign document has no ``predicted_iou`` its ``score`` is taken,
+    else 1.0; no ``stability_score`` is 1.0; no point is the centre of the box; no ``crop_box`` is
+    the whole picture.
+
+    Raises
+    ------
+    DatasetError
+        If a key is missing, an annotation names no picture of the document, or a segmentation is
+        damaged or has another size than its picture.
+    """
+    if not isinstance(document, Mapping) or not isinstance(document.get("images"), list):
+        raise DatasetError("A COCO document needs a list 'images' and has none.")
+    sizes: dict[Any, Size] = {}
+    records: dict[Any, list[MaskRecord]] = {}
+    names: dict[Any, str] = {}
+    for image in document["images"]:
+        try:
+            identity, name = image["id"], str(image["file_name"])
+            size = (int(image["height"]), int(image["width"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DatasetError(
+                f"Each picture needs 'id', 'file_name', 'height' and 'width', found {image!r}."
+            ) from error
+        if identity in sizes:
+            raise DatasetError(f"Two pictures have the id {identity!r}; each needs its own.")
+        sizes[identity], names[identity], records[identity] = size, name, []
+    for annotation in document.get("annotations") or []:
+        identity = annotation.get("image_id") if isinstance(annotation, Mapping) else None
+        if identity not in sizes:
+            raise DatasetError(
+                f"An annotation names the picture {identity!r}, which the document does not list."
+            )
+        try:
+            records[identity].append(_record(annotation, sizes[identity]))
+        except (ImageError, KeyError, TypeError, ValueError) as error:
+            raise DatasetError(
+                f"Annotation {annotation.get('id')!r} of {names[identity]} cannot be read: {error}"
+            ) from error
+    return [
+        CocoImage(file_name=names[key], size=sizes[key], records=tuple(records[key]))
+        for key in sizes
+    ]
+
+
+def _record(annotation: Mapping[str, Any], size: Size) -> MaskRecord:
+    rle = _as_rle(annotation.get("segmentation"), size)
+    _, box = rle_to_crop(rle)
+    points = annotation.get("point_coords")
+    x, y = points[0] if points else ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+    crop_box = annotation.get("crop_box")
+    return MaskRecord(
+        segmentation=rle,
+        box=box,
+        area=rle_area(rle),
+        predicted_iou=float(annotation.get("predicted_iou", annotation.get("score", 1.0))),
+        stability_score=float(annotation.get("stability_score", 1.0)),
+        point_coords=(float(x), float(y)),
+        crop_box=_xyxy(crop_box) if crop_box else (0, 0, size[1], size[0]),
+    )
+
+
+def _as_rle(segmentation: Any, size: Size) -> Rle:
+    if isinstance(segmentation, list) and segmentation:
+        parts = coco_mask.frPyObjects(segmentation, *size)
+        merged = coco_mask.merge(parts)
+        return {"size": list(size), "counts": merged["counts"].decode("ascii")}
+    if not isinstance(segmentation, Mapping):
+        raise ImageError("it needs a 'segmentation': run lengths or polygons.")
+    rle = dict(segmentation)
+    rle_area(rle)
+    if tuple(rle["size"]) != size:
+        raise ImageError(f"its segmentation is for {rle['size']}, the picture is {list(size)}.")
+    if isinstance(rle["counts"], list):
+        rle = coco_mask.frPyObjects(rle, *size)
+    if isinstance(rle["counts"], bytes):
+        rle["counts"] = rle["counts"].decode("ascii")
+    return {"size": list(size), "counts": rle["counts"]}
+
+
+def _xywh(box: Box) -> list[int]:
+    x0, y0, x1, y1 = box
+    return [x0, y0, x1 - x0, y1 - y0]
+
+
+def _xyxy(box_xywh: Sequence[float]) -> Box:
+    x, y, width, height = (int(v) for v in box_xywh)
+    return x, y, x + width, y + height
