@@ -1,1 +1,1 @@
-"""Label Studio adapter of sam-plugins: the package marker; its tools arrive with the next versions."""
+"""The Label Studio adapter. This version holds the package marker and no routes."""

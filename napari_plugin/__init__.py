@@ -1,1 +1,1 @@
-"""napari adapter of sam-plugins: the package marker; its tools arrive with the next versions."""
+"""The napari adapter. This version holds the manifest and no commands."""
