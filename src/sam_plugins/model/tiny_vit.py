@@ -157,7 +157,9 @@ class _Stage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for block in self.blocks:
             x = block(x)
-        return x if self.downsample is None else self.downsample(x)
+        if self.downsample is not None:
+            x = self.downsample(x)
+        return x
 
 
 class _AttentionBlock(nn.Module):
@@ -173,7 +175,7 @@ class _AttentionBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
         x = x + self._attend(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        tokens = self.local_conv(x).permute(0, 2, 3, 1)
+        tokens: Tensor = self.local_conv(x).permute(0, 2, 3, 1)
         tokens = tokens + self.mlp(tokens)
         return tokens.permute(0, 3, 1, 2)
 
