@@ -32,23 +32,22 @@ Rle: TypeAlias = dict[str, Any]
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     """A read-only array that nobody else can write to."""
-    if array.flags.writeable or not array.flags.c_contiguous:
+    if array.flags.writeable or not (array.flags.c_contiguous and array.flags.owndata):
         array = np.array(array, order="C", copy=True)
         array.setflags(write=False)
     return array
 
 
-def _numbers(values: ArrayLike, what: str, dtype: type = np.float32) -> NDArray[Any]:
+def _numbers(values: ArrayLike, what: str) -> NDArray[np.float32]:
     """An owned, finite, read-only array."""
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise PromptError(f"{what} must be numbers, found {values!r}: {error}.") from error
-    if not np.isfinite(array).all():
+    limits = np.finfo(np.float32)
+    if not ((array >= limits.min) & (array <= limits.max)).all():
         raise PromptError(f"{what} must be finite numbers, found NaN or infinity.")
-    array = array.astype(dtype)
-    array.setflags(write=False)
-    return array
+    return _frozen(array.astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -98,6 +97,8 @@ class Prompt:
                 "point_labels, box or mask_input."
             )
         region = None if mask_region is None else tuple(int(v) for v in mask_region)
+        if region is not None and len(region) != 4:
+            raise PromptError(f"mask_region must be x0, y0, x1, y1, found {region}.")
         object.__setattr__(self, "point_coords", coords)
         object.__setattr__(self, "point_labels", labels)
         object.__setattr__(self, "box", None if box is None else _box(box))
@@ -137,7 +138,7 @@ def _points(
             f"{len(points)} points have no point_labels: give one per point, 1 for foreground "
             "and 0 for background."
         )
-    signs = _numbers(labels, "point_labels", np.int32)
+    signs = _numbers(labels, "point_labels")
     if signs.shape != (len(points),):
         raise PromptError(
             f"point_labels must have one label per point, shape ({len(points)},), found "
@@ -148,7 +149,7 @@ def _points(
             "point_labels must be 1 (foreground) or 0 (background), found "
             f"{sorted(set(signs.tolist()))}."
         )
-    return points, signs
+    return points, _frozen(signs.astype(np.int32))
 
 
 def _box(values: ArrayLike) -> NDArray[np.float32]:
@@ -310,23 +311,31 @@ class Masks:
             bool array and its xyxy in the whole image (x1, y1 exclusive). An empty mask gives a
             (0, 0) array and a box of no area. Nothing of the size of the image is computed.
         """
-        x0, y0, x1, y1 = self.region
-        rows, columns = self._support(index, (y1 - y0, x1 - x0))
-        if rows is None or columns is None:
-            return np.zeros((0, 0), bool), (x0, y0, x0, y0)
-        mask = self._window(index, rows, columns) > self.mask_threshold
-        filled_rows, filled_columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        if not len(filled_rows):
-            return np.zeros((0, 0), bool), (x0, y0, x0, y0)
-        top, bottom = int(filled_rows[0]), int(filled_rows[-1]) + 1
-        left, right = int(filled_columns[0]), int(filled_columns[-1]) + 1
-        box = (
-            x0 + columns[0] + left,
-            y0 + rows[0] + top,
-            x0 + columns[0] + right,
-            y0 + rows[0] + bottom,
-        )
+        logits, (x0, y0, _, _) = self.logits_above(index, self.mask_threshold)
+        mask = logits > self.mask_threshold
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        if not len(rows):
+            return np.zeros((0, 0), bool), (self.region[0], self.region[1]) * 2
+        top, bottom = int(rows[0]), int(rows[-1]) + 1
+        left, right = int(columns[0]), int(columns[-1]) + 1
+        box = (x0 + left, y0 + top, x0 + right, y0 + bottom)
         return np.ascontiguousarray(mask[top:bottom, left:right]), box
+
+    def logits_above(self, index: int, threshold: float) -> tuple[NDArray[np.float32], Box]:
+        """The logits of one answer, without margins in which none is greater than `threshold`.
+
+        Returns
+        -------
+        logits, box
+            (h, w) float32 and the xyxy they cover in the whole image (x1, y1 exclusive): a little
+            more than the bounding box of ``logits > threshold``. (0, 0) if nothing can exceed it.
+        """
+        x0, y0, x1, y1 = self.region
+        rows, columns = self._support(index, (y1 - y0, x1 - x0), threshold)
+        if rows is None or columns is None:
+            return np.zeros((0, 0), np.float32), (x0, y0, x0, y0)
+        box = (x0 + columns[0], y0 + rows[0], x0 + columns[1], y0 + rows[1])
+        return self._window(index, rows, columns), box
 
     def _window(
         self, index: int, rows: tuple[int, int] | None, columns: tuple[int, int] | None
@@ -342,14 +351,15 @@ class Masks:
         )
 
     def _support(
-        self, index: int, window: Size
+        self, index: int, window: Size, threshold: float
     ) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
         """Rows and columns of the window outside of which no logit can pass the threshold.
 
         Interpolated values lie between their neighbours, so a pixel can only pass within one
         low-resolution cell (and one input cell) of a low-resolution logit that passes.
         """
-        positive = self.low_res_logits[index] > self.mask_threshold
+        rounding = 1e-5 * abs(threshold)
+        positive = self.low_res_logits[index] > threshold - rounding
         spans = []
         for axis in (0, 1):
             hits = np.flatnonzero(positive.any(1 - axis))

@@ -1,0 +1,54 @@
+"""What every test may ask for."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+Require = Callable[..., ModuleType | None]
+
+REQUIRED = frozenset(os.environ.get("SAM_PLUGINS_REQUIRE", "").replace(" ", "").split(","))
+"""What must be here on this machine: a test that would skip for lack of it fails instead."""
+
+
+@pytest.fixture
+def require() -> Require:
+    """``require(name)`` imports a module, ``require(name, present)`` asks for anything else.
+
+    If it is not here the test skips, or fails where ``SAM_PLUGINS_REQUIRE`` names it.
+    """
+
+    def ask(name: str, present: bool | None = None) -> ModuleType | None:
+        if present:
+            return None
+        reason = f"{name} is not here"
+        if present is None:
+            try:
+                return importlib.import_module(name)
+            except ImportError as error:
+                reason = f"{name} cannot be imported: {error}"
+        if name in REQUIRED:
+            pytest.fail(f"SAM_PLUGINS_REQUIRE names {name}, but {reason}")
+        pytest.skip(reason)
+
+    return ask
+
+
+@pytest.fixture(autouse=True)
+def _gpu_where_marked(request: pytest.FixtureRequest, require: Require) -> None:
+    if request.node.get_closest_marker("gpu"):
+        import torch
+
+        require("gpu", torch.cuda.is_available())
+
+
+@pytest.fixture(autouse=True)
+def _seeds() -> None:
+    """The same random numbers in every run, whichever tests ran before."""
+    np.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
