@@ -61,7 +61,7 @@ def spec_named(name: str) -> ModelSpec:
     """
     if name in SPECS:
         return SPECS[name]
-    close = get_close_matches(name, SPECS, n=1)
+    close = get_close_matches(name.lower(), SPECS, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise ModelError(f"Expected a model name among {', '.join(SPECS)}, found {name!r}.{hint}")
 
