@@ -11,15 +11,17 @@ code.
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image as PillowImage
 
-from sam_plugins.errors import ImageError
-from sam_plugins.types import Box, Image, Size
+from sam_plugins.errors import ImageError, PromptError
+from sam_plugins.types import Box, Embedding, Image, Prompt, Size
 
 __all__ = [
+    "InputPrompt",
     "boxes_from_input",
     "boxes_to_input",
     "checked_region",
@@ -28,6 +30,7 @@ __all__ = [
     "normalised",
     "points_from_input",
     "points_to_input",
+    "prompt_to_input",
     "resize_longest_side",
     "resized_size",
     "window_of",
@@ -223,3 +226,107 @@ def mask_to_logits(
     covered = np.zeros((1, *low_res_size), np.float32)
     covered[0, : cells[0], : cells[1]] = np.asarray(picture)
     return magnitude * (2 * covered - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InputPrompt:
+    """A checked prompt in pixels of the model's input.
+
+    Parameters
+    ----------
+    point_coords, point_labels, box, mask_input
+        (N, 2) float32 xy, (N,) int32, (4,) float32 xyxy and (1, h, w) float32, or None.
+    multimask_output
+        Three answers or one.
+    """
+
+    point_coords: NDArray[np.float32] | None
+    point_labels: NDArray[np.int32] | None
+    box: NDArray[np.float32] | None
+    mask_input: NDArray[np.float32] | None
+    multimask_output: bool
+
+    @property
+    def kind(self) -> tuple[int, bool, bool, bool]:
+        """Prompts of one kind fit into one forward pass as they are, without padding."""
+        points = 0 if self.point_coords is None else len(self.point_coords)
+        return points, self.box is not None, self.mask_input is not None, self.multimask_output
+
+
+def prompt_to_input(
+    prompt: Prompt, embedding: Embedding, low_res_size: Size, multimask_output: bool | None = None
+) -> InputPrompt:
+    """A prompt as the model takes it, checked against the window it is about.
+
+    Parameters
+    ----------
+    prompt
+        In pixels of the whole image.
+    embedding
+        Of the window.
+    low_res_size
+        (h, w) of the model's logits.
+    multimask_output
+        None means three answers for exactly one point, otherwise one.
+
+    Raises
+    ------
+    PromptError
+        If a point lies outside the window, the box does not meet it, or `mask_input` has another
+        size or covers another window. A box that reaches beyond the window is clipped to it.
+
+    Notes
+    -----
+    Hosts place pixel centres at whole numbers or at halves: a point counts as inside in either
+    reading, from half a pixel before the window to its far edge.
+    """
+    region, input_size = embedding.region, embedding.input_size
+    coords, box = prompt.point_coords, prompt.box
+    if coords is not None:
+        inside = (coords >= np.subtract(region[:2], 0.5)) & (coords <= region[2:])
+        if not inside.all():
+            outside = coords[~inside.all(axis=1)][0].tolist()
+            raise PromptError(
+                f"Point {tuple(outside)} lies outside {_described(embedding)}: give xy in pixels."
+            )
+        coords = points_to_input(coords, region, input_size)
+    if box is not None:
+        clipped = np.concatenate((np.maximum(box[:2], region[:2]), np.minimum(box[2:], region[2:])))
+        if not (clipped[:2] < clipped[2:]).all():
+            raise PromptError(
+                f"Box {tuple(box.tolist())} lies outside {_described(embedding)}: give xyxy in "
+                "pixels."
+            )
+        box = boxes_to_input(clipped, region, input_size)
+    if prompt.mask_input is not None:
+        _check_mask(prompt, prompt.mask_input.shape, region, low_res_size)
+    return InputPrompt(
+        point_coords=coords,
+        point_labels=prompt.point_labels,
+        box=box,
+        mask_input=prompt.mask_input,
+        multimask_output=prompt.is_ambiguous if multimask_output is None else multimask_output,
+    )
+
+
+def _described(embedding: Embedding) -> str:
+    height, width = embedding.original_size
+    size = f"the image, which is {width} wide and {height} high"
+    if embedding.region == (0, 0, width, height):
+        return size
+    return f"the encoded window {embedding.region} of {size}"
+
+
+def _check_mask(prompt: Prompt, shape: tuple[int, ...], region: Box, low_res_size: Size) -> None:
+    expected = (1, *low_res_size)
+    if shape != expected:
+        raise PromptError(
+            f"mask_input must have shape {expected} for this model, found {shape}: pass "
+            "Masks.low_res_logits[[i]] of an earlier answer, or turn a mask into one with "
+            "mask_to_logits."
+        )
+    if prompt.mask_region not in (None, region):
+        raise PromptError(
+            f"mask_input covers {prompt.mask_region} of the image, the embedding {region}: encode "
+            "that region, or make the mask prompt anew."
+        )

@@ -50,6 +50,11 @@ def _numbers(values: ArrayLike, what: str) -> NDArray[np.float32]:
     return _frozen(array.astype(np.float32))
 
 
+def _rebuilt(kind: type[Any], fields: dict[str, Any]) -> Any:
+    """Unpickle through the constructor, so that arrays are frozen again."""
+    return kind(**fields)
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Prompt:
     """What a user says about one object. At least one field is given.
@@ -111,12 +116,7 @@ class Prompt:
         return self.box is None and self.point_coords is not None and len(self.point_coords) == 1
 
     def __reduce__(self) -> tuple[Any, ...]:
-        fields = {name: getattr(self, name) for name in Prompt.__slots__}
-        return _rebuild_prompt, (fields,)
-
-
-def _rebuild_prompt(fields: dict[str, Any]) -> Prompt:
-    return Prompt(**fields)
+        return _rebuilt, (Prompt, {name: getattr(self, name) for name in Prompt.__slots__})
 
 
 def _points(
@@ -223,12 +223,7 @@ class Embedding:
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = {name: getattr(self, name) for name in Embedding.__slots__}
-        fields["features"] = dict(self.features)
-        return _rebuild_embedding, (fields,)
-
-
-def _rebuild_embedding(fields: dict[str, Any]) -> Embedding:
-    return Embedding(**fields)
+        return _rebuilt, (Embedding, fields | {"features": dict(self.features)})
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -341,14 +336,8 @@ class Masks:
         self, index: int, rows: tuple[int, int] | None, columns: tuple[int, int] | None
     ) -> NDArray[np.float32]:
         x0, y0, x1, y1 = self.region
-        return upsample_logits(
-            self.low_res_logits[index],
-            self.padded_size,
-            self.input_size,
-            (y1 - y0, x1 - x0),
-            rows,
-            columns,
-        )
+        low, size = self.low_res_logits[index], (y1 - y0, x1 - x0)
+        return upsample_logits(low, self.padded_size, self.input_size, size, rows, columns)
 
     def _support(
         self, index: int, window: Size, threshold: float
@@ -376,12 +365,7 @@ class Masks:
         return spans[0], spans[1]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        fields = {name: getattr(self, name) for name in Masks.__slots__}
-        return _rebuild_masks, (fields,)
-
-
-def _rebuild_masks(fields: dict[str, Any]) -> Masks:
-    return Masks(**fields)
+        return _rebuilt, (Masks, {name: getattr(self, name) for name in Masks.__slots__})
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
