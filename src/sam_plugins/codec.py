@@ -237,17 +237,24 @@ def _read_metadata(data: bytes) -> _Fields:
     end = 8 + _header_length(data)
     if len(data) < end or end > _MAX_HEADER + 8:
         raise ValueError("they are not a whole safetensors file")
-    header = json.loads(data[8:end])
+    header = _read_json(data[8:end])
     metadata = header.pop("__metadata__", None) if isinstance(header, dict) else None
     if not isinstance(metadata, dict) or not isinstance(metadata.get(_METADATA_KEY), str):
         raise ValueError("another program made them")
     for entry in header.values():
         if not isinstance(entry, dict) or entry.get("dtype") not in _DTYPES:
             raise ValueError(f"an array is of another type than {' or '.join(_DTYPES)}")
-    content = json.loads(metadata[_METADATA_KEY])
+    content = _read_json(metadata[_METADATA_KEY])
     if not isinstance(content, dict):
         raise ValueError("another program made them")
     return content
+
+
+def _read_json(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("their header is not readable as JSON") from error
 
 
 def _checksum(kind: _Kind, fields: _Fields, arrays: _Arrays) -> str:

@@ -1,15 +1,15 @@
 """MobileSAM's encoder: published names, and numbers equal to a separate NumPy forward."""
 
-import importlib.util
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_vit_numpy
 import torch
 
 from sam_plugins.model.tiny_vit import UNUSED_TENSORS, TinyViT
+from sam_plugins.specs import build_model
 
 PUBLISHED = Path(__file__).parents[1] / "data" / "published_keys" / "vit_t.txt"
 UNUSED = {f"image_encoder.{name}" for name in UNUSED_TENSORS}
@@ -46,19 +46,12 @@ CONFIGURATIONS = {
 }
 
 
-def numpy_encode(arrays, image):
-    path = Path(__file__).with_name("tiny_vit_numpy.py")
-    spec = importlib.util.spec_from_file_location("tiny_vit_numpy", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.encode(arrays, image)
-
-
 def published_shapes():
     lines = [line for line in PUBLISHED.read_text().splitlines() if not line.startswith("#")]
-    rows = [line.split(" ", 1) for line in lines]
-    shapes = {name: tuple(json.loads(shape)) for name, shape in rows}
-    assert len(shapes) == len(rows)
+    shapes = {}
+    for name, shape in (line.split() for line in lines):
+        assert name not in shapes
+        shapes[name] = () if shape == "scalar" else tuple(map(int, shape.split("x")))
     return shapes
 
 
@@ -95,18 +88,18 @@ def as_tensors(arrays):
 
 @pytest.fixture(scope="module")
 def full_size():
-    with torch.device("meta"):
-        return TinyViT().eval()
+    return build_model("vit_t", device="meta")
 
 
 def test_names_and_shapes_are_the_published_ones(full_size):
-    prefix = "image_encoder."
-    published = {
-        name.removeprefix(prefix): shape
-        for name, shape in published_shapes().items()
-        if name.startswith(prefix) and name not in UNUSED
-    }
+    published = {name: s for name, s in published_shapes().items() if name not in UNUSED}
     assert shapes_of(full_size) == published
+
+
+def test_the_published_tensors_load_without_conversion(full_size):
+    published = {n: torch.empty(s, device="meta") for n, s in published_shapes().items()}
+    full_size.load_state_dict(published, strict=True, assign=True)
+    assert published.keys() >= UNUSED
 
 
 def test_the_published_list_counts_as_published():
@@ -118,8 +111,11 @@ def test_the_published_list_counts_as_published():
 
 
 def test_embedding_is_a_sixteenth_of_the_image(full_size):
-    assert full_size.img_size == 1024
-    assert full_size(torch.empty(2, 3, 1024, 1024, device="meta")).shape == (2, 256, 64, 64)
+    assert full_size.image_size == 1024
+    features = full_size.encode_image(torch.empty(2, 3, 1024, 1024, device="meta"))
+    assert {name: value.shape for name, value in features.items()} == {
+        "image_embedding": (2, 256, 64, 64)
+    }
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -131,12 +127,12 @@ def test_equals_the_numpy_forward(name):
     encoder.load_state_dict(as_tensors(arrays), assign=True)
     image = np.random.default_rng(5).normal(size=(3, *size)).astype(np.float32)
 
-    expected = numpy_encode(arrays, image)
+    expected = tiny_vit_numpy.encode(arrays, image)
     with torch.inference_mode():
         found = encoder(torch.from_numpy(image)[None])[0].numpy()
 
     assert found.shape == expected.shape == (options.get("out_chans", 256), *np.array(size) // 16)
-    assert np.abs(found - expected).max() < 1e-5 * expected.std()
+    assert np.abs(found - expected).max() < 3e-5 * expected.std()
 
 
 def test_images_of_one_batch_do_not_touch_each_other():
