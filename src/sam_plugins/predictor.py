@@ -1,0 +1,264 @@
+"""`TorchSegmenter`: encode and decode on torch, for any `PromptableModel`."""
+
+import hashlib
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from threading import Lock
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sam_plugins.device import Numerics, precise
+from sam_plugins.errors import EmbeddingError
+from sam_plugins.model.common import PromptableModel
+from sam_plugins.ports import ImageEncoder, SegmenterInfo
+from sam_plugins.transforms import (
+    InputPrompt,
+    checked_region,
+    embedding_key,
+    normalised,
+    prompt_to_input,
+    resize_longest_side,
+    window_of,
+)
+from sam_plugins.types import Box, Embedding, Image, Masks, Prompt
+from sam_plugins.weights import encoder_hash, model_hash
+
+__all__ = ["TorchSegmenter"]
+
+PREPROCESSING = "pillow-bilinear-1"
+"""Part of `encoder_id`: changes whenever equal pixels no longer give equal model input."""
+
+
+class TorchSegmenter:
+    """A `Segmenter` around one model on one device. Safe to share between threads.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode; it is moved to `device`.
+    name
+        Variant, for `info`.
+    device
+        Where it runs.
+    numerics
+        "fp32", or "bf16" for the encoder's matrix products; prompts are always answered in fp32,
+        because bf16 cannot tell neighbouring pixels apart.
+    encoder
+        Another engine for the image encoder; the model's own by default.
+    engine
+        Name of that engine, for `info`.
+    encode_batch_size, decode_batch_size
+        Images and prompts per forward pass. By default 1 and 4 on a CPU, where larger batches
+        fall out of its caches, and 4 and 64 on an accelerator.
+    max_cached_bytes
+        Bound on the features kept on the device for embeddings used lately.
+    """
+
+    def __init__(
+        self,
+        model: PromptableModel,
+        *,
+        name: str,
+        device: torch.device | str = "cpu",
+        numerics: Numerics = "fp32",
+        encoder: ImageEncoder | None = None,
+        engine: str = "torch",
+        encode_batch_size: int | None = None,
+        decode_batch_size: int | None = None,
+        max_cached_bytes: int = 1 << 28,
+    ) -> None:
+        self._device = torch.device(device)
+        on_cpu = self._device.type == "cpu"
+        self._info = SegmenterInfo(
+            name=name,
+            encoder_id=_identity(encoder_hash(model), PREPROCESSING, numerics),
+            model_id=_identity(model_hash(model), PREPROCESSING, numerics),
+            image_size=model.image_size,
+            low_res_size=model.low_res_size,
+            numerics=numerics,
+            device=str(self._device),
+            engine=engine,
+        )
+        self._numerics: Numerics = numerics
+        self._model = model.to(self._device).eval()
+        self._encoder = encoder or self._model.encode_image
+        self._encode_batch_size = encode_batch_size or (1 if on_cpu else 4)
+        self._decode_batch_size = decode_batch_size or (4 if on_cpu else 64)
+        self._features = _DeviceFeatures(self._device, max_cached_bytes)
+        self._lock = Lock()
+
+    @property
+    def info(self) -> SegmenterInfo:
+        """Identity and capabilities."""
+        return self._info
+
+    def encode(self, image: Image, *, region: Box | None = None) -> Embedding:
+        """As `Segmenter.encode`."""
+        return self._encode([image], [checked_region(image, region)])[0]
+
+    def encode_many(self, images: Sequence[Image]) -> Iterator[Embedding]:
+        """As `Segmenter.encode_many`; an image is looked at when its batch is reached."""
+        remaining = iter(images)
+        while batch := list(islice(remaining, self._encode_batch_size)):
+            yield from self._encode(batch, [checked_region(image, None) for image in batch])
+
+    def decode(
+        self, embedding: Embedding, prompt: Prompt, *, multimask_output: bool | None = None
+    ) -> Masks:
+        """As `Segmenter.decode`.
+
+        Raises
+        ------
+        EmbeddingError
+            If another encoder made the embedding.
+        PromptError
+            If the prompt does not fit the encoded window (`transforms.prompt_to_input`).
+        """
+        return next(self.decode_many(embedding, [prompt], multimask_output=multimask_output))
+
+    def decode_many(
+        self,
+        embedding: Embedding,
+        prompts: Sequence[Prompt],
+        *,
+        multimask_output: bool | None = None,
+    ) -> Iterator[Masks]:
+        """As `Segmenter.decode_many`; all prompts are checked at the call, errors as in `decode`.
+
+        Prompts of one kind are answered together, a batch at a time and no sooner than its first
+        answer is asked for.
+        """
+        if embedding.encoder_id != self._info.encoder_id:
+            raise EmbeddingError(
+                f"The embedding was made by encoder {embedding.encoder_id}, this model "
+                f"({self._info.name}) has encoder {self._info.encoder_id}: encode the image again."
+            )
+        size = self._info.low_res_size
+        checked = [prompt_to_input(p, embedding, size, multimask_output) for p in prompts]
+        return self._answers(embedding, checked)
+
+    def _encode(self, images: Sequence[Image], regions: Sequence[Box]) -> list[Embedding]:
+        windows = [window_of(image, box) for image, box in zip(images, regions, strict=True)]
+        side, mean, std = self._model.image_size, self._model.pixel_mean, self._model.pixel_std
+        resized = [resize_longest_side(window, side) for window in windows]
+        pixels = torch.from_numpy(
+            np.stack([normalised(picture, side, mean, std) for picture in resized])
+        )
+        with self._lock, torch.inference_mode(), precise(self._info.device, self._numerics):
+            maps = self._encoder(pixels.to(self._device))
+            features = {name: _to_numpy(value) for name, value in maps.items()}
+        return [
+            Embedding(
+                features={name: value[i] for name, value in features.items()},
+                region=region,
+                original_size=(image.shape[0], image.shape[1]),
+                input_size=(picture.shape[0], picture.shape[1]),
+                padded_size=(side, side),
+                encoder_id=self._info.encoder_id,
+                key=embedding_key(window, self._info.encoder_id),
+            )
+            for i, (image, region, window, picture) in enumerate(
+                zip(images, regions, windows, resized, strict=True)
+            )
+        ]
+
+    def _answers(self, embedding: Embedding, prompts: Sequence[InputPrompt]) -> Iterator[Masks]:
+        waiting: dict[tuple[int, bool, bool, bool], deque[int]] = defaultdict(deque)
+        for index, prompt in enumerate(prompts):
+            waiting[prompt.kind].append(index)
+        ready: dict[int, Masks] = {}
+        for index, prompt in enumerate(prompts):
+            if index not in ready:
+                group = waiting[prompt.kind]
+                size = min(self._decode_batch_size, len(group))
+                batch = [group.popleft() for _ in range(size)]
+                answers = self._decode(embedding, [prompts[i] for i in batch])
+                ready.update(zip(batch, answers, strict=True))
+            yield ready.pop(index)
+
+    def _decode(self, embedding: Embedding, batch: Sequence[InputPrompt]) -> list[Masks]:
+        """Answer prompts of one kind in one forward pass."""
+        with self._lock, torch.inference_mode(), precise(self._info.device, "fp32"):
+            logits, scores = self._model.decode_prompts(
+                self._features.of(embedding),
+                point_coords=self._stacked([prompt.point_coords for prompt in batch]),
+                point_labels=self._stacked([prompt.point_labels for prompt in batch]),
+                boxes=self._stacked([prompt.box for prompt in batch]),
+                mask_input=self._stacked([prompt.mask_input for prompt in batch]),
+                multimask_output=batch[0].multimask_output,
+            )
+            low_res_logits, iou_predictions = _to_numpy(logits), _to_numpy(scores)
+        return [
+            Masks(
+                low_res_logits=low_res_logits[i],
+                iou_predictions=iou_predictions[i],
+                region=embedding.region,
+                original_size=embedding.original_size,
+                input_size=embedding.input_size,
+                padded_size=embedding.padded_size,
+                mask_threshold=self._model.mask_threshold,
+            )
+            for i in range(len(batch))
+        ]
+
+    def _stacked(
+        self, parts: Sequence[NDArray[np.float32] | NDArray[np.int32] | None]
+    ) -> Tensor | None:
+        arrays = [part for part in parts if part is not None]
+        return torch.from_numpy(np.stack(arrays)).to(self._device) if arrays else None
+
+
+class _DeviceFeatures:
+    """Features of the embeddings used last, on the device; used under the segmenter's lock."""
+
+    def __init__(self, device: torch.device, max_bytes: int) -> None:
+        self._device = device
+        self._max_bytes = max_bytes
+        self._nbytes = 0
+        self._entries: OrderedDict[str, tuple[Embedding, dict[str, Tensor]]] = OrderedDict()
+
+    def of(self, embedding: Embedding) -> dict[str, Tensor]:
+        """Name -> (1, c, h, w) on the device.
+
+        A key alone does not prove equal features (encoded in a batch, or kept with less precision
+        by a store, they differ in the last digits), so they are compared.
+        """
+        known = self._entries.pop(embedding.key, None)
+        if known is not None:
+            self._nbytes -= known[0].nbytes
+            if not _equal(known[0].features, embedding.features):
+                known = None
+        tensors = known[1] if known is not None else self._copied(embedding)
+        self._entries[embedding.key] = (embedding, tensors)
+        self._nbytes += embedding.nbytes
+        while self._nbytes > self._max_bytes:
+            _, (oldest, _) = self._entries.popitem(last=False)
+            self._nbytes -= oldest.nbytes
+        return tensors
+
+    def _copied(self, embedding: Embedding) -> dict[str, Tensor]:
+        return {
+            name: torch.tensor(value, dtype=torch.float32, device=self._device)[None]
+            for name, value in embedding.features.items()
+        }
+
+
+def _equal(
+    first: Mapping[str, NDArray[np.float32]], second: Mapping[str, NDArray[np.float32]]
+) -> bool:
+    if first.keys() != second.keys():
+        return False
+    return all(first[k] is second[k] or np.array_equal(first[k], second[k]) for k in first)
+
+
+def _to_numpy(value: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = value.to("cpu", torch.float32).numpy()
+    return array
+
+
+def _identity(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

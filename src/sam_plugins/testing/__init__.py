@@ -1,0 +1,14 @@
+"""A segmenter without a model, and the contracts that every segmenter and store keeps.
+
+A test file subclasses a contract and says how to make the thing under test::
+
+    class TestMine(SegmenterContract):
+        def make_segmenter(self):
+            return Mine()
+"""
+
+from sam_plugins.testing.fake import FakeSegmenter, sample_image
+from sam_plugins.testing.segmenter_contract import SegmenterContract
+from sam_plugins.testing.store_contract import StoreContract
+
+__all__ = ["FakeSegmenter", "SegmenterContract", "StoreContract", "sample_image"]
