@@ -20,7 +20,7 @@ from sam_plugins.errors import DatasetError
 __all__ = ["GROUPS", "Split", "committed_split", "make_split", "read_split"]
 
 NEAR_DUPLICATE_BITS = 10
-"""Of 256: re-encoded or slightly cropped copies differ by less, unrelated photographs by about 100."""
+"""Of 256: re-encoded copies differ by less, unrelated photographs by about 100."""
 
 VALIDATION_SHARE = {
     "dsb2018": 0.2,
@@ -141,7 +141,7 @@ def _clusters(manifest: Path) -> dict[str, object]:
 
 
 def _difference_hash(path: Path) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """256 bits: is each of 16x16 cells brighter than its left neighbour?"""
+    """256 bits: whether each of 16x16 cells is brighter than its left neighbour."""
     with PillowImage.open(path) as image:
         small = np.asarray(
             image.convert("L").resize((17, 16), PillowImage.Resampling.BOX), np.int16

@@ -1,0 +1,86 @@
+"""The bundled model's recipe, as data."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["NANO_RECIPE", "Recipe", "Stage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """From which share of the run on, and with which crops.
+
+    Parameters
+    ----------
+    start
+        Share of all steps, 0..1.
+    size, count
+        Side of a crop in pixels and crops per step.
+    rounds
+        Chance of 1, 2, 3, ... rounds of interaction.
+    """
+
+    start: float
+    size: int
+    count: int
+    rounds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides a training run, apart from data and step count.
+
+    Parameters
+    ----------
+    learning_rate, weight_decay, warm_up
+        AdamW; the rate rises over `warm_up` steps, stays, and falls along a cosine from
+        `decay_start` (share of all steps) on.
+    ema
+        Decay of the averaged weights that are released.
+    objects
+        Objects per crop.
+    affinity_weight, anchors
+        Weight of the affinity loss and its anchors per crop.
+    sets
+        How often each set of the pool is drawn.
+    """
+
+    stages: tuple[Stage, ...]
+    sets: Mapping[str, float] = field(default_factory=dict)
+    learning_rate: float = 1.2e-3
+    weight_decay: float = 0.05
+    warm_up: int = 200
+    decay_start: float = 0.45
+    ema: float = 0.999
+    objects: int = 4
+    affinity_weight: float = 0.3
+    anchors: int = 48
+
+    def stage(self, share: float) -> Stage:
+        """The stage at a share of the run."""
+        return max((s for s in self.stages if s.start <= share), key=lambda s: s.start)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the record."""
+        return asdict(self)
+
+
+NANO_RECIPE = Recipe(
+    stages=(
+        Stage(0.0, 192, 12, (0.8, 0.15, 0.05)),
+        Stage(0.25, 224, 10, (0.6, 0.25, 0.15)),
+        Stage(0.6, 256, 8, (0.5, 0.25, 0.15, 0.1)),
+        Stage(0.85, 384, 4, (0.5, 0.2, 0.15, 0.1, 0.05)),
+    ),
+    sets={
+        "dsb2018": 0.30,
+        "coco_ccby": 0.25,
+        "dali_pixabay": 0.10,
+        "fruits_nuts": 0.05,
+        "publaynet_examples": 0.02,
+        "maize_clsm": 0.015,
+        "embl_neubias": 0.01,
+        "synthetic": 0.255,
+    },
+)

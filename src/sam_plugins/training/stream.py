@@ -1,0 +1,109 @@
+"""Batches made ahead of the training step, in processes of their own."""
+
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, Full
+from typing import Any
+
+import cv2
+
+from sam_plugins.errors import DatasetError
+from sam_plugins.training.pool import load_pool
+from sam_plugins.training.recipe import Recipe
+from sam_plugins.training.sampler import Batch, Sampler
+from sam_plugins.training.split import Split
+
+__all__ = ["batch_stream"]
+
+AHEAD = 4
+PATIENCE_SECONDS = 5.0
+
+
+def batch_stream(
+    root: Path,
+    split: Split,
+    recipe: Recipe,
+    *,
+    seed: int,
+    image_size: int,
+    first: int,
+    steps: int,
+    workers: int = 1,
+) -> Iterator[Batch]:
+    """Yield the batches `first` to `steps`, in order; the same whatever `workers` is.
+
+    With `workers` 0 they are made in this process.
+
+    Raises
+    ------
+    DatasetError
+        If the pool cannot be read or a worker dies.
+    """
+    arguments = (root, split, recipe, seed, image_size)
+    if workers == 0:
+        sampler = _sampler(*arguments)
+        for step in range(first, steps):
+            yield _draw(sampler, recipe, step, steps)
+        return
+    context = multiprocessing.get_context("spawn")
+    queues = [context.Queue(AHEAD) for _ in range(workers)]
+    processes = [
+        context.Process(
+            target=_work,
+            args=(queue, arguments, range(first + offset, steps, workers), steps),
+            daemon=True,
+        )
+        for offset, queue in enumerate(queues)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        for step in range(first, steps):
+            which = (step - first) % workers
+            yield _take(queues[which], processes[which])
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def _sampler(root: Path, split: Split, recipe: Recipe, seed: int, image_size: int) -> Sampler:
+    pool = load_pool(root, split)
+    return Sampler(
+        pool, dict(recipe.sets), seed=seed, image_size=image_size, objects=recipe.objects
+    )
+
+
+def _draw(sampler: Sampler, recipe: Recipe, step: int, steps: int) -> Batch:
+    stage = recipe.stage(step / steps)
+    return sampler.batch(step, stage.size, stage.count)
+
+
+def _work(queue: Any, arguments: tuple[Any, ...], numbers: range, steps: int) -> None:
+    cv2.setNumThreads(1)
+    try:
+        sampler = _sampler(*arguments)
+        for step in numbers:
+            queue.put(_draw(sampler, arguments[2], step, steps))
+    except DatasetError as error:
+        with suppress(Full):
+            queue.put(error, timeout=PATIENCE_SECONDS)
+
+
+def _take(queue: Any, process: Any) -> Batch:
+    while True:
+        try:
+            item = queue.get(timeout=PATIENCE_SECONDS)
+        except Empty:
+            if process.is_alive():
+                continue
+            raise DatasetError(
+                "A process that prepares training pictures died (out of memory?): start again "
+                "with the same folder to resume, or with workers=0."
+            ) from None
+        if isinstance(item, DatasetError):
+            raise item
+        batch: Batch = item
+        return batch
