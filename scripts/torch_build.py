@@ -16,8 +16,10 @@ def planned() -> list[dict]:
     """What pip would download for torch, from its own report."""
     command = [sys.executable, "-m", "pip", "install", "torch", "--constraint", "constraints.txt"]
     report = subprocess.run(
-        [*command, "--dry-run", "--quiet", "--report", "-"], stdout=subprocess.PIPE, check=True
+        [*command, "--dry-run", "--quiet", "--report", "-"], stdout=subprocess.PIPE, check=False
     )
+    if report.returncode:
+        sys.exit("pip could not plan the installation of torch; its own words are above.")
     return json.loads(report.stdout)["install"]
 
 
