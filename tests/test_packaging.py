@@ -1,5 +1,6 @@
 """What a user gets: the wheel's content, its metadata, and versions that fit together."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -17,9 +18,12 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PACKAGES = {"sam_plugins", "napari_plugin", "fiftyone_plugin", "labelstudio_backend"}
+HOSTS = {"napari_plugin", "fiftyone_plugin", "labelstudio_backend"}
+PACKAGES = {"sam_plugins"} | HOSTS
 NANO = "sam_plugins/assets/nano.safetensors"
 LARGEST_NANO = 16_000_000
+LOADED_BY_NAME = {"xxhash"}
+"""Not imported by a statement: chosen at run time by the name of a hash."""
 
 
 def pins() -> dict[str, Version]:
@@ -31,6 +35,26 @@ def pins() -> dict[str, Version]:
 def requirements() -> list[Requirement]:
     extras = PROJECT["optional-dependencies"].values()
     return [Requirement(line) for group in (PROJECT["dependencies"], *extras) for line in group]
+
+
+def imported() -> dict[str, set[str]]:
+    """Distribution -> the source files that import it."""
+    homes = metadata.packages_distributions()
+    found: dict[str, set[str]] = {}
+    for file in (*ROOT.glob("src/**/*.py"), *(f for p in HOSTS for f in (ROOT / p).rglob("*.py"))):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom) and not node.level
+                else []
+            )
+            tops = {name.split(".")[0] for name in names} - sys.stdlib_module_names - PACKAGES
+            for top in tops:
+                distribution = canonicalize_name(homes.get(top, [top])[0])
+                found.setdefault(distribution, set()).add(str(file.relative_to(ROOT)))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +73,7 @@ def test_wheel_holds_the_four_packages_and_nothing_else(wheel: zipfile.ZipFile) 
 
 
 def test_wheel_holds_every_committed_file_of_its_packages(wheel: zipfile.ZipFile) -> None:
-    folders = ["src/sam_plugins", *sorted(PACKAGES - {"sam_plugins"})]
+    folders = ["src/sam_plugins", *sorted(HOSTS)]
     listed = subprocess.run(
         ["git", "ls-files", *folders], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -110,6 +134,17 @@ def test_versions_are_said_once() -> None:
     manifest = (ROOT / "fiftyone_plugin" / "fiftyone.yml").read_text()
     assert re.search(r"^version: (.+)$", manifest, re.MULTILINE)[1] == PROJECT["version"]
     assert f"\n## [{PROJECT['version']}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_what_is_imported_is_asked_for_and_the_other_way_round() -> None:
+    extras = PROJECT["optional-dependencies"]
+    asked = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    for extra in set(extras) - {"dev"}:
+        asked |= {canonicalize_name(Requirement(line).name) for line in extras[extra]}
+    found = imported()
+    assert {name: files for name, files in found.items() if name not in asked} == {}
+    always = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    assert sorted(always - set(found) - LOADED_BY_NAME) == []
 
 
 @pytest.mark.parametrize("requirement", requirements(), ids=str)
