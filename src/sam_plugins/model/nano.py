@@ -26,16 +26,13 @@ from sam_plugins.model.nano_layers import (
     mlp,
     token_attention,
 )
+from sam_plugins.model.nano_prompts import PromptPainter, sample_features
 
 __all__ = ["Nano", "NanoEncoder"]
 
 POSITION_SPAN = 512.0
-"""Pixels per period of the lowest position frequency: a constant, so that crops of any size agree."""
+"""Input pixels per unit of position: a constant, so that crops of any size agree."""
 
-DISC_SIGMAS = (5.0, 20.0)
-"""Radii of the soft discs drawn at points, in input pixels."""
-
-PLAIN_MAPS = 2 + 2 * len(DISC_SIGMAS)
 MASK_TOKENS = 4
 TOKEN_HEADS = 4
 
@@ -119,113 +116,6 @@ def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-class PromptPainter(nn.Module):
-    """Draws prompts as maps at stride 4 and says how alike every pixel is to what they touch."""
-
-    def __init__(self, affinity: int, groups: int, width: int) -> None:
-        super().__init__()
-        self.groups = groups
-        self.gain = nn.Parameter(torch.full((groups,), 1.0))
-        self.maps = PLAIN_MAPS + 3 * groups
-        self.down = nn.Conv2d(self.maps, width // 2, 4, 2, 1)
-        self.norm = LayerNorm2d(width // 2)
-        self.out = nn.Conv2d(width // 2, width, 1)
-        self.direct = nn.Conv2d(self.maps, width // 4, 1)
-        self.affinity_channels = affinity
-
-    def unit(self, affinity: Tensor) -> Tensor:
-        """(B, A, h, w) features with every group of channels at unit length: (B, G, A/G, h, w)."""
-        grouped = affinity.unflatten(1, (self.groups, -1))
-        return F.normalize(grouped.float(), dim=2, eps=1e-4)
-
-    def forward(
-        self,
-        unit: Tensor,
-        points: Tensor,
-        labels: Tensor,
-        boxes: Tensor | None,
-        mask: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Maps for N prompts.
-
-        Parameters
-        ----------
-        unit
-            (N, G, A/G, h, w) from `unit`, stride 4.
-        points, labels
-            (N, P, 2) xy input pixels; (N, P) 1, 0 or -1 for padding.
-        boxes
-            (N, 4) xyxy or None; rows of NaN have no box.
-        mask
-            (N, 1, 2h, 2w) earlier logits or None.
-
-        Returns
-        -------
-        dense, direct
-            (N, width, h/2, w/2) and (N, width/4, h, w).
-        """
-        count, _, _, height, width = unit.shape
-        ys = torch.arange(height, device=unit.device, dtype=torch.float32) * 4 + 1.5
-        xs = torch.arange(width, device=unit.device, dtype=torch.float32) * 4 + 1.5
-        squared = (xs[None, None, None, :] - points[..., 0, None, None]) ** 2 + (
-            ys[None, None, :, None] - points[..., 1, None, None]
-        ) ** 2
-        positive, negative = (labels == 1)[..., None, None], (labels == 0)[..., None, None]
-        maps = []
-        for sigma in DISC_SIGMAS:
-            disc = torch.exp(squared / (-2 * sigma * sigma))
-            maps += [(disc * positive).amax(1), (disc * negative).amax(1)]
-        inside = unit.new_zeros(count, height, width)
-        window = inside
-        if boxes is not None:
-            has = torch.isfinite(boxes).all(1)
-            x0, y0, x1, y1 = torch.nan_to_num(boxes).T[..., None]
-            inside = _inside(ys, y0, y1)[:, :, None] * _inside(xs, x0, x1)[:, None, :]
-            inside = inside * has[:, None, None]
-            window = _bump(ys, y0, y1)[:, :, None] * _bump(xs, x0, x1)[:, None, :]
-            window = window * has[:, None, None]
-        maps.append(inside)
-        if mask is None:
-            maps.append(unit.new_zeros(count, height, width))
-        else:
-            maps.append(F.avg_pool2d(mask.float(), 2)[:, 0].clamp(-8, 8) / 4)
-        under = _sample(unit.flatten(1, 2), points).unflatten(1, unit.shape[1:3])
-        alike = torch.einsum("ngchw,ngcp->ngphw", unit, F.normalize(under, dim=2, eps=1e-4))
-        similar = [
-            torch.where(sign[:, None, :], alike, alike.new_tensor(-1.0)).amax(2)
-            for sign in (positive, negative)
-        ]
-        inner = torch.einsum("ngchw,nhw->ngc", unit, window)
-        weight = (window.sum((1, 2)) > 0)[:, None, None, None]
-        box_alike = torch.einsum("ngchw,ngc->nghw", unit, F.normalize(inner, dim=2, eps=1e-4))
-        similar.append(torch.where(weight, box_alike, box_alike.new_tensor(-1.0)))
-        stack = torch.cat([torch.stack(maps, 1), *similar], 1)
-        dense = self.out(F.gelu(self.norm(self.down(stack))))
-        return dense, self.direct(stack)
-
-
-def _inside(axis: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """(N, n): how much of each stride-4 cell lies between two edges, 0..1."""
-    return ((high - axis).clamp(-2, 2) + (axis - low).clamp(-2, 2)).clamp(0, 4) / 4
-
-
-def _bump(axis: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """(N, n): a soft window over the middle of an interval."""
-    scale = (high - low).clamp(min=4.0) / 4
-    return torch.exp(-(((axis - (low + high) / 2) / scale) ** 2) / 2)
-
-
-def _sample(maps: Tensor, points: Tensor, stride: int = 4) -> Tensor:
-    """Features under points: (N, C, h, w), (N, P, 2) xy pixels -> (N, C, P)."""
-    height, width = maps.shape[-2:]
-    size = points.new_tensor((width * stride, height * stride))
-    grid = ((points + 0.5) / size * 2 - 1)[:, :, None]
-    sampled = F.grid_sample(
-        maps.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
-    )
-    return sampled[..., 0]
-
-
 class Nano(PromptableModel):
     """The bundled model behind the same interface as SAM.
 
@@ -256,7 +146,7 @@ class Nano(PromptableModel):
         self.image_encoder = NanoEncoder(
             widths=widths, depths=depths, width=width, affinity=affinity, heads=heads
         )
-        self.painter = PromptPainter(affinity, groups, width)
+        self.painter = PromptPainter(groups, width)
         self.frequencies = nn.Parameter(torch.randn(2, width // 2) * 3, requires_grad=False)
         self.label_embedding = nn.Embedding(4, width)
         self.under_point = nn.Linear(width, width)
@@ -373,13 +263,13 @@ class Nano(PromptableModel):
     ) -> Tensor:
         """(N, 5 + P + 2, width): output tokens, points, box corners."""
         used = (labels >= 0)[..., None]
-        under = _sample(embedding[index], points, 8).transpose(1, 2)
+        under = sample_features(embedding[index], points, 8).transpose(1, 2)
         prompt = self._positions(points + shift) + self.label_embedding(labels.clamp(min=0))
         prompt = (prompt + self.under_point(under)) * used
         parts = [self.tokens.weight.expand(len(points), -1, -1), prompt]
         if boxes is not None:
             has = torch.isfinite(boxes).all(1)[:, None, None]
-            corners = torch.nan_to_num(boxes).unflatten(1, (2, 2))
+            corners = torch.nan_to_num(boxes).reshape(-1, 2, 2)
             parts.append((self._positions(corners + shift) + self.label_embedding.weight[2:]) * has)
         return torch.cat(parts, 1)
 

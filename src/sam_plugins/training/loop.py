@@ -1,6 +1,7 @@
 """The training loop of `nano`: resumable at any step, the same for any number of workers."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -8,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -137,7 +137,7 @@ class Trainer:
         warm = min(1.0, (self.step + 1) / self.recipe.warm_up)
         start = self.recipe.decay_start
         fall = max(0.0, (share - start) / (1 - start))
-        return self.recipe.learning_rate * warm * (0.5 * (1 + np.cos(np.pi * fall)) + 0.005)
+        return self.recipe.learning_rate * warm * (0.5 * (1 + math.cos(math.pi * fall)) + 0.005)
 
     def _step(self, batch: Batch, stage: Stage) -> tuple[float, float, float]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)

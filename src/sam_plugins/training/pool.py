@@ -79,9 +79,8 @@ def load_pool(root: Path, split: Split, subset: str = "train") -> Pool:
         for p in pool.pictures.get(name, [])
     ]
     pool.cutouts = [cut for picture in photographs for cut in _cutouts(picture)]
-    pool.cutouts += [
-        _small(_read(path)) for path in sorted((root / "noto_emoji_rgba/images").glob("*"))
-    ]
+    drawings = sorted((root / "noto_emoji_rgba" / "images").glob("*"))
+    pool.cutouts += [_small(_read(path)) for path in drawings]
     return pool
 
 

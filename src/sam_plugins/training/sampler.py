@@ -4,6 +4,7 @@ That makes a run reproducible with any number of workers and resumable at any st
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -85,7 +86,11 @@ class Sampler:
     def batch(self, number: int, size: int, count: int) -> Batch:
         """Batch `number` of `count` crops of `size` pixels."""
         rng = np.random.default_rng([self.seed, number])
-        pixels, labels, targets, index, centres = [], [], [], [], []
+        pixels: list[NDArray[np.float32]] = []
+        labels: list[NDArray[np.int32]] = []
+        targets: list[NDArray[np.uint8]] = []
+        index: list[int] = []
+        centres: list[tuple[float, float]] = []
         while len(pixels) < count:
             picture, valid = self._crop(rng, size)
             chosen = self._targets(rng, picture)
@@ -134,19 +139,19 @@ class Sampler:
         smooth = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
         source = picture.image
         if zoom < 0.7:
-            source = cv2.GaussianBlur(source, (0, 0), 0.4 / zoom)
+            source = np.asarray(cv2.GaussianBlur(source, (0, 0), 0.4 / zoom), np.uint8)
         image = cv2.warpAffine(source, warp, (size, size), flags=smooth)
         levels = [_warp_labels(one, warp, size) for one in picture.levels]
         valid = cv2.warpAffine(np.ones((height, width), np.uint8), warp, (size, size), flags=0)
-        arrays = [image, valid, *levels]
+        arrays: list[NDArray[Any]] = [np.asarray(image), np.asarray(valid), *levels]
         if rng.random() < 0.5:
             arrays = [array[:, ::-1] for array in arrays]
         if rng.random() < 0.5 and name != "coco_ccby":
             arrays = [array[::-1] for array in arrays]
         if rng.random() < 0.25 and name not in ("coco_ccby", "dali_pixabay"):
             arrays = [array.swapaxes(0, 1) for array in arrays]
-        image, valid, *levels = [np.ascontiguousarray(array) for array in arrays]
-        return Picture(image, tuple(levels)), valid.astype(np.float32)
+        shown, known, *divisions = [np.ascontiguousarray(array) for array in arrays]
+        return Picture(shown, tuple(divisions)), known.astype(np.float32)
 
     def _targets(self, rng: Generator, picture: Picture) -> list[NDArray[np.uint8]]:
         candidates = []
@@ -158,8 +163,8 @@ class Sampler:
         if not any(candidates):
             return []
         for _ in range(self.objects):
-            level = 0 if not candidates[-1] or (candidates[0] and rng.random() < 0.65) else -1
-            options = candidates[level]
+            first = not candidates[-1] or (bool(candidates[0]) and rng.random() < 0.65)
+            options = candidates[0 if first else -1]
             number, value = options[rng.integers(len(options))]
             chosen.append((picture.levels[number] == value).astype(np.uint8))
         return chosen
@@ -198,10 +203,12 @@ def _recolour(rng: Generator, image: NDArray[np.uint8]) -> NDArray[np.float32]:
     if rng.random() < 0.15:
         values = values[..., rng.permutation(3)]
     if rng.random() < 0.3:
-        values = values * rng.uniform(0.75, 1.25, 3).astype(np.float32)
-    values = (values - 127.5) * rng.uniform(0.6, 1.5) + 127.5 + rng.uniform(-40, 40)
+        values *= rng.uniform(0.75, 1.25, 3).astype(np.float32)
+    values = (values - 127.5) * np.float32(rng.uniform(0.6, 1.5))
+    values += np.float32(127.5 + rng.uniform(-40, 40))
     if rng.random() < 0.25:
-        values = 255 * (np.clip(values, 0, 255) / 255) ** rng.uniform(0.5, 2)
+        curve = (np.clip(values, 0, 255) / 255) ** rng.uniform(0.5, 2)
+        values = np.asarray(255 * curve, np.float32)
     if rng.random() < 0.2:
         values = values + rng.standard_normal(values.shape).astype(np.float32) * rng.uniform(0, 12)
     return np.clip(values, 0, 255).astype(np.float32)

@@ -55,7 +55,7 @@ class SceneMaker:
 
     def _tile(self, rng: Generator, photographs: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
         if photographs and rng.random() < 0.5:
-            image = photographs[rng.integers(len(photographs))]
+            image = photographs[int(rng.integers(len(photographs)))]
             height, width = image.shape[:2]
             side = int(rng.integers(24, min(height, width)))
             y, x = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
@@ -69,16 +69,17 @@ class SceneMaker:
         grey = noise.mean(2, keepdims=True)
         noise = grey + (noise - grey) * rng.random()
         colour = rng.integers(10, 245, 3)
-        return np.clip(noise * rng.uniform(15, 90) + colour, 0, 255).astype(np.uint8)
+        tile: NDArray[np.uint8] = np.clip(noise * rng.uniform(15, 90) + colour, 0, 255).astype(
+            np.uint8
+        )
+        return tile
 
     def _texture(self, rng: Generator, size: int) -> Float:
-        tile = self.bank[rng.integers(len(self.bank))]
+        tile = self.bank[int(rng.integers(len(self.bank)))]
         side = int(rng.integers(40, TILE + 1))
         y, x = rng.integers(0, TILE - side + 1), rng.integers(0, TILE - side + 1)
-        tile = cv2.resize(tile[y : y + side, x : x + side], (size, size))
-        if rng.random() < 0.4:
-            tile = tile[..., ::-1]
-        return tile.astype(np.float32)
+        texture = np.asarray(cv2.resize(tile[y : y + side, x : x + side], (size, size)), np.float32)
+        return texture[..., ::-1] if rng.random() < 0.4 else texture
 
     def _objects(self, rng: Generator, size: int) -> Picture:
         canvas = self._texture(rng, size)
@@ -115,7 +116,7 @@ class SceneMaker:
     def _place(self, rng: Generator, canvas: Float, labels: NDArray[np.int32], label: int) -> None:
         """Paste a rotated, scaled cut-out."""
         size = canvas.shape[0]
-        cut = self.cutouts[rng.integers(len(self.cutouts))]
+        cut = self.cutouts[int(rng.integers(len(self.cutouts)))]
         height, width = cut.shape[:2]
         scale = size * np.exp(rng.uniform(np.log(0.08), np.log(0.8))) / max(height, width)
         centre = rng.uniform(0, size, 2)
@@ -238,7 +239,7 @@ def _inner(rng: Generator, mask: Mask) -> Mask:
 
 def _finish(rng: Generator, canvas: Float, levels: tuple[NDArray[np.int32], ...]) -> Picture:
     if rng.random() < 0.4:
-        canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.3, 2))
+        canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.3, 2)), np.float32)
     canvas = canvas + rng.standard_normal(canvas.shape).astype(np.float32) * rng.uniform(0, 14)
     kept = tuple(level for level in levels if level.any())
     return Picture(np.clip(canvas, 0, 255).astype(np.uint8), kept or levels[:1])
