@@ -200,9 +200,10 @@ def mask_iou_matrix(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> NDAr
     -------
     (N, M) float64; 0 where both are empty.
     """
-    a, b = first.reshape(len(first), -1), second.reshape(len(second), -1)
+    pixels = first.shape[1] * first.shape[2]
+    a, b = first.reshape(len(first), pixels), second.reshape(len(second), pixels)
     shared = np.zeros((len(a), len(b)), np.float64)
-    for start in range(0, a.shape[1], _PIXELS_AT_ONCE):
+    for start in range(0, pixels, _PIXELS_AT_ONCE):
         part = slice(start, start + _PIXELS_AT_ONCE)
         shared += a[:, part].astype(np.float32) @ b[:, part].astype(np.float32).T
     union = np.count_nonzero(a, axis=1)[:, None] + np.count_nonzero(b, axis=1)[None] - shared
