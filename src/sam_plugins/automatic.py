@@ -6,7 +6,7 @@ boxes that overlap too much the one with the highest predicted IoU stays.
 """
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -22,7 +22,7 @@ from sam_plugins.masks import (
     stability_score,
 )
 from sam_plugins.ports import Segmenter
-from sam_plugins.types import Box, Image, MaskRecord, Masks, Prompt, Rle, Size
+from sam_plugins.types import Box, Image, MaskRecord, Masks, Prompt
 
 __all__ = [
     "DEFAULT_SETTINGS",
@@ -30,6 +30,7 @@ __all__ = [
     "Progress",
     "default_settings",
     "generate_masks",
+    "mask_record",
     "point_grid",
 ]
 
@@ -117,25 +118,6 @@ class Progress:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A mask that passed the filters: nothing of it is held at the size of the picture."""
-
-    rle: Rle
-    box: Box
-    area: int
-    predicted_iou: float
-    stability_score: float
-    point: tuple[float, float]
-    window: Box
-
-    @property
-    def inclusive_box(self) -> Box:
-        """Box that ends at its last pixels: what the published suppression compares."""
-        x0, y0, x1, y1 = self.box
-        return x0, y0, x1 - 1, y1 - 1
-
-
 def generate_masks(
     segmenter: Segmenter, image: Image, settings: AutomaticSettings | None = None
 ) -> Iterator[Progress | MaskRecord]:
@@ -167,16 +149,39 @@ def generate_masks(
     found = yield from _search_window(segmenter, image, (0, 0, width, height), settings)
     if settings.min_mask_region_area and found:
         found = _without_small_regions(found, settings)
-    for candidate in found[: settings.max_masks]:
-        yield MaskRecord(
-            segmentation=candidate.rle,
-            box=candidate.box,
-            area=candidate.area,
-            predicted_iou=candidate.predicted_iou,
-            stability_score=candidate.stability_score,
-            point_coords=candidate.point,
-            crop_box=candidate.window,
-        )
+    yield from found[: settings.max_masks]
+
+
+def mask_record(
+    masks: Masks, index: int, point: tuple[float, float], stability_score_offset: float = 1.0
+) -> MaskRecord:
+    """One answer as a record, with its stability measured at the size of the picture.
+
+    Parameters
+    ----------
+    masks
+        Answers to a prompt.
+    index
+        Which of them.
+    point
+        The xy that the record names as its prompt.
+    stability_score_offset
+        As in `AutomaticSettings`.
+    """
+    threshold = masks.mask_threshold
+    logits, (x0, y0, _, _) = masks.logits_above(index, threshold - stability_score_offset)
+    mask = logits > threshold
+    left, top, right, bottom = mask_to_box(mask) if mask.size else (0, 0, 0, 0)
+    box = (x0 + left, y0 + top, x0 + right, y0 + bottom)
+    return MaskRecord(
+        segmentation=crop_to_rle(mask[top:bottom, left:right], box, masks.original_size),
+        box=box,
+        area=mask_area(mask),
+        predicted_iou=float(masks.iou_predictions[index]),
+        stability_score=float(stability_score(logits, threshold, stability_score_offset)),
+        point_coords=point,
+        crop_box=masks.region,
+    )
 
 
 def point_grid(points_per_side: int, region: Box) -> NDArray[np.float64]:
@@ -201,12 +206,12 @@ def point_grid(points_per_side: int, region: Box) -> NDArray[np.float64]:
 
 def _search_window(
     segmenter: Segmenter, image: Image, window: Box, settings: AutomaticSettings
-) -> Generator[Progress, None, list[_Candidate]]:
+) -> Generator[Progress, None, list[MaskRecord]]:
     """Answer a grid of points in one window and suppress duplicates."""
     points = point_grid(settings.points_per_side, window)
     yield Progress(0, len(points), "Encoding the picture")
     embedding = segmenter.encode(image, region=window)
-    found: list[_Candidate] = []
+    found: list[MaskRecord] = []
     for start in range(0, len(points), _POINTS_AT_ONCE):
         yield Progress(start, len(points), "Answering a grid of points")
         some = points[start : start + _POINTS_AT_ONCE]
@@ -215,71 +220,49 @@ def _search_window(
         for point, masks in zip(some, answers, strict=True):
             found.extend(_accepted(masks, (float(point[0]), float(point[1])), settings))
     yield Progress(len(points), len(points), "Removing duplicates")
-    scores = [candidate.predicted_iou for candidate in found]
+    scores = [record.predicted_iou for record in found]
     return _suppressed(found, scores, settings.box_nms_thresh)
 
 
 def _accepted(
     masks: Masks, point: tuple[float, float], settings: AutomaticSettings
-) -> Iterator[_Candidate]:
+) -> Iterator[MaskRecord]:
     """The answers to one point that pass the filters, in the published order of filters."""
+    height, width = masks.original_size
     for index, score in enumerate(masks.iou_predictions.tolist()):
         if 0 < settings.pred_iou_thresh >= score:
             continue
-        threshold, offset = masks.mask_threshold, settings.stability_score_offset
-        logits, (x0, y0, _, _) = masks.logits_above(index, threshold - offset)
-        stability = float(stability_score(logits, threshold, offset))
-        if 0 < settings.stability_score_thresh > stability:
+        record = mask_record(masks, index, point, settings.stability_score_offset)
+        if 0 < settings.stability_score_thresh > record.stability_score:
             continue
-        mask = logits > threshold
-        area = mask_area(mask)
-        if not 0 < area <= settings.max_area_fraction * _pixels(masks.original_size):
-            continue
-        left, top, right, bottom = mask_to_box(mask)
-        box = (x0 + left, y0 + top, x0 + right, y0 + bottom)
-        yield _Candidate(
-            rle=crop_to_rle(mask[top:bottom, left:right], box, masks.original_size),
-            box=box,
-            area=area,
-            predicted_iou=score,
-            stability_score=stability,
-            point=point,
-            window=masks.region,
-        )
-
-
-def _pixels(size: Size) -> int:
-    return size[0] * size[1]
+        if 0 < record.area <= settings.max_area_fraction * height * width:
+            yield record
 
 
 def _suppressed(
-    found: list[_Candidate], scores: list[float], iou_threshold: float
-) -> list[_Candidate]:
-    boxes = [candidate.inclusive_box for candidate in found]
+    found: list[MaskRecord], scores: list[float], iou_threshold: float
+) -> list[MaskRecord]:
+    """Box suppression as published: on boxes that end at their last pixel."""
+    boxes = [(x0, y0, x1 - 1, y1 - 1) for x0, y0, x1, y1 in (record.box for record in found)]
     return [found[int(i)] for i in box_nms(boxes, scores, iou_threshold)]
 
 
 def _without_small_regions(
-    found: list[_Candidate], settings: AutomaticSettings
-) -> list[_Candidate]:
+    found: list[MaskRecord], settings: AutomaticSettings
+) -> list[MaskRecord]:
     """Fill small holes, drop small islands, then suppress again, untouched masks first."""
-    cleaned: list[_Candidate] = []
+    cleaned: list[MaskRecord] = []
     scores: list[float] = []
-    for candidate in found:
-        whole = rle_to_mask(candidate.rle)
+    for record in found:
+        whole = rle_to_mask(record.segmentation)
         filled, had_holes = remove_small_regions(whole, settings.min_mask_region_area, "holes")
         mask, had_islands = remove_small_regions(filled, settings.min_mask_region_area, "islands")
-        scores.append(float(not (had_holes or had_islands)))
-        if had_holes or had_islands:
-            candidate = _Candidate(
-                rle=mask_to_rle(mask),
-                box=mask_to_box(mask),
-                area=mask_area(mask),
-                predicted_iou=candidate.predicted_iou,
-                stability_score=candidate.stability_score,
-                point=candidate.point,
-                window=candidate.window,
+        changed = had_holes or had_islands
+        if changed:
+            record = replace(
+                record, segmentation=mask_to_rle(mask), box=mask_to_box(mask), area=mask_area(mask)
             )
-        cleaned.append(candidate)
+        cleaned.append(record)
+        scores.append(float(not changed))
     kept = _suppressed(cleaned, scores, settings.box_nms_thresh)
-    return sorted(kept, key=lambda candidate: -candidate.predicted_iou)
+    return sorted(kept, key=lambda record: -record.predicted_iou)
