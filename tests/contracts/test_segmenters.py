@@ -1,6 +1,7 @@
 """Every `Segmenter` under the one contract."""
 
 import numpy as np
+import pytest
 import torch
 
 from sam_plugins.codec import (
@@ -11,34 +12,9 @@ from sam_plugins.codec import (
     prompt_from_bytes,
     prompt_to_bytes,
 )
-from sam_plugins.model.image_encoder import ImageEncoderViT
-from sam_plugins.model.sam import Sam
 from sam_plugins.predictor import TorchSegmenter
 from sam_plugins.stores import CachedSegmenter, MemoryStore
-from sam_plugins.testing import FakeSegmenter, SegmenterContract
-
-
-def tiny_sam(seed=0):
-    """A Sam of some thousand parameters, none of them zero."""
-    torch.manual_seed(seed)
-    encoder = ImageEncoderViT(
-        img_size=64,
-        embed_dim=16,
-        depth=2,
-        num_heads=2,
-        global_attn_indexes=(1,),
-        window_size=3,
-        out_chans=16,
-    )
-    model = Sam(encoder, embed_dim=16, decoder_heads=2, decoder_mlp_dim=16)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.05)
-    return model.eval()
-
-
-def tiny_segmenter(seed=0, **options):
-    return TorchSegmenter(tiny_sam(seed), name="tiny", **options)
+from sam_plugins.testing import FakeSegmenter, SegmenterContract, tiny_sam, tiny_segmenter
 
 
 class OverBytes:
@@ -93,6 +69,12 @@ class TestTorchInLargeBatches(SegmenterContract):
 class TestTorchInBf16(SegmenterContract):
     def make_segmenter(self):
         return tiny_segmenter(numerics="bf16")
+
+
+@pytest.mark.gpu
+class TestTorchOnCuda(SegmenterContract):
+    def make_segmenter(self):
+        return tiny_segmenter(device="cuda")
 
 
 class TestCached(SegmenterContract):

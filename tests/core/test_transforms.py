@@ -15,7 +15,6 @@ from sam_plugins.transforms import (
     embedding_key,
     mask_to_logits,
     normalised,
-    points_from_input,
     points_to_input,
     prompt_to_input,
     resize_longest_side,
@@ -284,23 +283,3 @@ class TestMaskToLogits:
     def test_a_mask_of_another_image_is_refused(self):
         with pytest.raises(ImageError, match="whole image"):
             mask_to_logits(np.ones((9, 9), bool), (0, 0, 20, 20), (64, 64), (64, 64), (16, 16))
-
-
-SIDE = st.integers(1, 5000)
-
-
-@given(SIDE, SIDE, st.sampled_from([64, 512, 1024]), st.data())
-def test_points_go_there_and_back_within_half_a_pixel(height, width, side, data):
-    x0, y0 = data.draw(st.integers(0, 3000)), data.draw(st.integers(0, 3000))
-    region = (x0, y0, x0 + width, y0 + height)
-    size = resized_size((height, width), side)
-    point = np.array(
-        [
-            data.draw(st.floats(x0, x0 + width, allow_subnormal=False)),
-            data.draw(st.floats(y0, y0 + height, allow_subnormal=False)),
-        ]
-    )
-    there = points_to_input(point, region, size)
-    assert (there >= 0).all()
-    assert (there <= (size[1], size[0])).all()
-    assert np.abs(points_from_input(there, region, size) - point).max() < 0.5
