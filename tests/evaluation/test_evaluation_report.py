@@ -85,7 +85,7 @@ def test_markdown_shows_what_is_not_known_as_a_dash(report):
 
 def test_the_terminal_table_holds_every_row(report):
     shown = io.StringIO()
-    Console(width=120, file=shown).print(report.to_table())
+    Console(width=80, file=shown).print(report.to_table())
     text = shown.getvalue()
     for row in report.rows():
         assert any(

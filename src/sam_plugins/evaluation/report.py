@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Margin", "ObjectScore", "Report", "Row", "by_group", "by_set", "by_size"]
 
-_COLUMNS = ("group", "prompt", "method", "objects", "images", "IoU", "95 % interval", "best of all")
+_COLUMNS = ("group", "prompt", "method", "objects", "images", "IoU", "95 % interval", "oracle")
 _MARGIN_COLUMNS = ("group", "prompt", "against", "objects", "images", "difference", "95 % interval")
 _SMALL, _MEDIUM = 32**2, 96**2
 _JSON_VERSION = 1
@@ -164,9 +164,10 @@ class Report:
 
     def to_table(self, by: Callable[[ObjectScore], str] = by_group) -> "Table":
         """The rows as a table for the terminal."""
+        from rich import box
         from rich.table import Table
 
-        table = Table(*_COLUMNS[:3])
+        table = Table(*_COLUMNS[:3], box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         for name in _COLUMNS[3:]:
             table.add_column(name, justify="right")
         last = ""
@@ -261,19 +262,21 @@ def _cells(row: Row) -> list[str]:
     e = row.estimate
     oracle = "–" if row.oracle is None else f"{row.oracle:.3f}"
     counts = [str(e.n_objects), str(e.n_clusters)]
-    return [row.group, row.prompt, row.method, *counts, f"{e.mean:.3f}", _interval(e), oracle]
+    interval = _interval(e, ".3f")
+    return [row.group, row.prompt, row.method, *counts, f"{e.mean:.3f}", interval, oracle]
 
 
 def _margin_cells(margin: Margin) -> list[str]:
     d = margin.difference
     counts = [str(d.n_objects), str(d.n_clusters)]
-    return [margin.group, margin.prompt, margin.other, *counts, f"{d.mean:+.3f}", _interval(d)]
+    interval = _interval(d, "+.3f")
+    return [margin.group, margin.prompt, margin.other, *counts, f"{d.mean:+.3f}", interval]
 
 
-def _interval(estimate: Estimate) -> str:
+def _interval(estimate: Estimate, form: str) -> str:
     if math.isnan(estimate.low):
         return "–"
-    return f"{estimate.low:.3f} to {estimate.high:.3f}"
+    return f"{estimate.low:{form}} to {estimate.high:{form}}"
 
 
 def _record(row: Row) -> dict[str, Any]:

@@ -1,0 +1,142 @@
+"""How long the bundled model takes: one encoding, one click, one full mask.
+
+    python benchmarks/nano_speed.py
+
+Medians over rounds in which the steps take turns, with two threads. The targets stand beside the
+figures; nothing fails.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from sam_plugins import Prompt, SamPluginsError, open_segmenter
+from sam_plugins.ports import Segmenter
+from sam_plugins.types import Image
+
+Result = TypeVar("Result")
+
+TARGETS_MS = {"encode": 150.0, "click": 30.0}
+
+
+def main() -> int:
+    """Print the machine and the medians."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="nano", help="name or checkpoint")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--size", type=int, nargs=2, default=(768, 1024), metavar=("H", "W"))
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    segmenter = open_segmenter(options.model, device=options.device)
+    times: dict[str, list[float]] = {}
+    for number in range(options.rounds + 2):
+        found = one_round(segmenter, picture(*options.size, seed=number))
+        if number >= 2:
+            for name, seconds in found.items():
+                times.setdefault(name, []).append(seconds * 1000)
+    console = Console()
+    console.print(machine(options.threads))
+    info = segmenter.info
+    console.print(
+        f"{info.name}, {info.numerics} on {info.device} ({info.engine}), longest side "
+        f"{info.image_size} px, picture {options.size[0]} x {options.size[1]}, "
+        f"{options.rounds} rounds"
+    )
+    table = Table("step")
+    for name in ("median ms", "fastest ms", "slowest ms", "target ms"):
+        table.add_column(name, justify="right")
+    for name, values in times.items():
+        target = TARGETS_MS.get(name)
+        table.add_row(
+            name,
+            f"{statistics.median(values):.1f}",
+            f"{min(values):.1f}",
+            f"{max(values):.1f}",
+            f"under {target:.0f}" if target else "–",
+        )
+    console.print(table)
+    return 0
+
+
+def one_round(segmenter: Segmenter, image: Image) -> dict[str, float]:
+    """Seconds of every step, on a picture that was never seen before."""
+    height, width = image.shape[:2]
+    clicks = [
+        Prompt(point_coords=[(width * part, height * part)], point_labels=[1])
+        for part in (0.4, 0.6)
+    ]
+    taken: dict[str, float] = {}
+    embedding = timed(taken, "encode", lambda: segmenter.encode(image))
+    timed(taken, "first click of a picture", lambda: segmenter.decode(embedding, clicks[0]))
+    masks = timed(taken, "click", lambda: segmenter.decode(embedding, clicks[1]))
+    timed(taken, "best mask at full size", masks.best)
+    timed(taken, "three masks at full size", lambda: masks.masks)
+    box = Prompt(box=(width * 0.25, height * 0.25, width * 0.75, height * 0.75))
+    timed(taken, "box", lambda: segmenter.decode(embedding, box))
+    return taken
+
+
+def timed(taken: dict[str, float], name: str, step: Callable[[], Result]) -> Result:
+    """Run a step and note its seconds."""
+    start = time.perf_counter()
+    result = step()
+    taken[name] = time.perf_counter() - start
+    return result
+
+
+def picture(height: int, width: int, seed: int) -> Image:
+    """Soft random colours with discs: something to segment, different for each seed."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(40, 200, (8, 8, 3), np.uint8)
+    image = np.kron(coarse, np.ones((-(-height // 8), -(-width // 8), 1), np.uint8))
+    image = np.ascontiguousarray(image[:height, :width])
+    rows, columns = np.ogrid[:height, :width]
+    for _ in range(20):
+        y, x, radius = rng.uniform(0, (height, width, min(height, width) / 6))
+        image[(rows - y) ** 2 + (columns - x) ** 2 < radius**2] = rng.integers(0, 256, 3)
+    return image
+
+
+def machine(threads: int) -> str:
+    """What the figures were measured on."""
+    return (
+        f"{cpu_name()}, {os.cpu_count()} cores, {threads} threads; Python "
+        f"{platform.python_version()}, torch {torch.__version__}, {platform.system()}; load "
+        f"{load()}"
+    )
+
+
+def cpu_name() -> str:
+    """The processor's own name where the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def load() -> str:
+    """How busy the machine is besides; figures of a busy machine are too high."""
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except SamPluginsError as error:
+        sys.exit(f"{error}")
