@@ -1,0 +1,70 @@
+"""`sam-plugins info`: what to write into a report of a problem."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import typer
+
+from sam_plugins.cli.common import common_of, print_json, results
+from sam_plugins.errors import SamPluginsError
+
+__all__ = ["info"]
+
+_PACKAGES = ("sam-plugins", "torch", "numpy", "pillow", "tifffile", "scikit-image", "openvino")
+
+
+def info(ctx: typer.Context) -> None:
+    """Show versions, device, threads, model and folders."""
+    common = common_of(ctx)
+    document = _document(common.model, common.device)
+    if common.as_json:
+        print_json(document)
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in document.items():
+        shown = (
+            ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        )
+        table.add_row(name, str(shown))
+    results().print(table, markup=False)
+
+
+def _document(model: str | None, device: str | None) -> dict[str, Any]:
+    import torch
+
+    from sam_plugins.device import choose_device, thread_budget
+    from sam_plugins.session import best_model
+    from sam_plugins.weights import cache_folder, find_checkpoint
+
+    place = choose_device(device)
+    name = model or os.environ.get("SAM_PLUGINS_MODEL") or "nano"
+    if name == "best":
+        name = best_model(place).name
+    try:
+        weights = str(find_checkpoint(name))
+    except SamPluginsError as error:
+        weights = str(error)
+    return {
+        "versions": {package: _version(package) for package in _PACKAGES},
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "device": place,
+        "device name": torch.cuda.get_device_name(place) if place.startswith("cuda") else place,
+        "threads": thread_budget(),
+        "model": name,
+        "weights": weights,
+        "cache folder": str(cache_folder()),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

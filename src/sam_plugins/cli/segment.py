@@ -1,0 +1,154 @@
+"""`sam-plugins segment`: everything in a picture, or in each picture of a folder."""
+
+import traceback
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sam_plugins.cli import common as shared
+from sam_plugins.cli.common import Common, common_of, notes, print_json, progress_bar, results
+from sam_plugins.cli.guard import sentence
+from sam_plugins.errors import ImageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from sam_plugins.automatic import AutomaticSettings
+    from sam_plugins.cli.outputs import Outputs
+    from sam_plugins.ports import Segmenter
+
+__all__ = ["segment"]
+
+
+def segment(
+    ctx: typer.Context,
+    source: Annotated[
+        Path,
+        typer.Argument(help="A picture, or a folder of them.", metavar="IMAGE|FOLDER"),
+    ],
+    points_per_side: Annotated[
+        int | None, typer.Option("--points-per-side", help="Of the grid of points.")
+    ] = None,
+    pred_iou_thresh: Annotated[
+        float | None, typer.Option("--pred-iou-thresh", help="Keep masks predicted better.")
+    ] = None,
+    stability_score_thresh: Annotated[
+        float | None, typer.Option("--stability-score-thresh", help="Keep masks as stable.")
+    ] = None,
+    min_area: Annotated[
+        int | None, typer.Option("--min-area", help="Fill holes, drop islands of fewer pixels.")
+    ] = None,
+    max_masks: Annotated[int | None, typer.Option("--max-masks", help="Keep the best.")] = None,
+    page: Annotated[int, typer.Option("--page", help="Of files with several, from 0.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Do finished pictures again.")
+    ] = False,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path(
+        "sam_output"
+    ),
+) -> None:
+    """Segment everything in a picture or a folder.
+
+    Writes for each picture an overlay, a label image (TIFF) and a COCO JSON; for a folder one COCO
+    JSON of all as well. Pictures that are finished are skipped, so that a stopped run goes on where
+    it was; one that fails is reported at the end and stops nothing.
+    """
+    from sam_plugins.cli.files import output_folder
+    from sam_plugins.cli.outputs import MERGED, merge, outputs_of, pictures_in
+
+    if not source.exists():
+        raise ImageError(f"Expected a picture or a folder at {source}, found nothing.")
+    pictures = pictures_in(source) if source.is_dir() else [source]
+    if source.is_dir() and out.resolve() == source.resolve():
+        raise typer.BadParameter("--out must be another folder than that of the pictures.")
+    changes = {
+        "points_per_side": points_per_side,
+        "pred_iou_thresh": pred_iou_thresh,
+        "stability_score_thresh": stability_score_thresh,
+        "min_mask_region_area": min_area,
+        "max_masks": max_masks,
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    settings = _settings(None, given)
+    folder, common = output_folder(out), common_of(ctx)
+    segmenter = shared.open_model(common)
+    settings = _settings(segmenter.info.name, given)
+    info = {
+        "model": segmenter.info.name,
+        "model_id": segmenter.info.model_id,
+        "settings": asdict(settings),
+        "page": page,
+    }
+    planned = outputs_of(pictures, folder, info)
+    failures: dict[str, str] = {}
+    with progress_bar() as progress:
+        task = progress.add_task("Pictures", total=len(planned))
+        for outputs in planned:
+            if overwrite or not outputs.complete():
+                try:
+                    _one(segmenter, outputs, settings, progress)
+                except Exception as error:
+                    if not source.is_dir():
+                        raise
+                    failures[str(outputs.source)] = _report(outputs.source, error, common)
+            progress.advance(task)
+    done = [outputs for outputs in planned if str(outputs.source) not in failures]
+    if source.is_dir() and done:
+        merge(done, folder / MERGED, info)
+    _summary(done, failures, folder, common)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _settings(model: str | None, changes: dict[str, Any]) -> "AutomaticSettings":
+    """Settings of the model, or the published ones to check the changes early."""
+    from sam_plugins.automatic import default_settings
+
+    return replace(default_settings(model or ""), **changes)
+
+
+def _one(
+    segmenter: "Segmenter",
+    outputs: "Outputs",
+    settings: "AutomaticSettings",
+    progress: "Progress",
+) -> None:
+    from sam_plugins.automatic import Progress as Step
+    from sam_plugins.automatic import generate_masks
+    from sam_plugins.images import load_image
+
+    task = progress.add_task(outputs.source.name, total=None)
+    try:
+        image = load_image(outputs.source, page=outputs.info["page"])
+        records = []
+        for event in generate_masks(segmenter, image, settings):
+            if isinstance(event, Step):
+                progress.update(task, completed=event.done, total=event.total)
+            else:
+                records.append(event)
+        outputs.write(image, records)
+    finally:
+        progress.remove_task(task)
+
+
+def _report(source: Path, error: Exception, common: Common) -> str:
+    text = sentence(error)
+    notes().print(f"{source.name}: {text}", style="red", markup=False, soft_wrap=True)
+    if common.debug:
+        notes().print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True)
+    return text
+
+
+def _summary(done: "list[Outputs]", failures: dict[str, str], folder: Path, common: Common) -> None:
+    counts = {str(outputs.source): outputs.count() for outputs in done}
+    if common.as_json:
+        files = {str(outputs.source): [str(path) for path in outputs.paths] for outputs in done}
+        print_json({"objects": counts, "files": files, "failures": failures})
+        return
+    for source, count in counts.items():
+        results().print(f"{count:6d} objects   {Path(source).name}", markup=False)
+    results().print(f"Results: {folder}", markup=False, soft_wrap=True)
+    if failures:
+        notes().print(f"{len(failures)} of {len(failures) + len(done)} pictures failed.")
