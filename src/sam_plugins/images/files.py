@@ -14,7 +14,7 @@ from sam_plugins.images.limits import Limits
 from sam_plugins.images.pillow_files import count_pages as count_pillow_pages
 from sam_plugins.images.pillow_files import pillow_pixels
 from sam_plugins.images.pillow_files import read_page as read_pillow_page
-from sam_plugins.images.reader import Pixels, Reader, Source, decoding, open_source
+from sam_plugins.images.reader import Pixels, Reader, Source, decoding, enough_memory, open_source
 from sam_plugins.types import Image
 
 __all__ = ["load_image", "page_count"]
@@ -84,12 +84,13 @@ def load_image(
         _only_page("A Pillow image", page)
         _no_channel_axis("A Pillow image", channel_axis)
         limits.check_size("The image", image.height, image.width)
-        with decoding("The image", image.format or "Pillow"):
-            image.load()
-            pixels = pillow_pixels(image)
-        return _rgb("The image", pixels, channels, intensity)
+        with enough_memory("The image"):
+            with decoding("The image", image.format or "Pillow"):
+                image.load()
+                pixels = pillow_pixels(image)
+            return _rgb("The image", pixels, channels, intensity)
     if _is_source(image):
-        with open_source(image, limits) as reader:
+        with open_source(image, limits) as reader, enough_memory(reader.name_in_messages):
             pixels = _read(reader, page, channel_axis, limits)
             return _rgb(reader.name_in_messages, pixels, channels, intensity)
     _only_page("An array", page)
@@ -97,9 +98,10 @@ def load_image(
     if len(shape) >= 2:
         height, width = sorted(shape)[-2:]
         limits.check_size("The image", height, width)
-    array = numeric(image)
-    limits.check_bytes("The image", array.nbytes)
-    return as_rgb(array, channel_axis=channel_axis, channels=channels, intensity=intensity)
+    with enough_memory("The image"):
+        array = numeric(image)
+        limits.check_bytes("The image", array.nbytes)
+        return as_rgb(array, channel_axis=channel_axis, channels=channels, intensity=intensity)
 
 
 def page_count(image: Source, *, channel_axis: int | None = None, limits: Limits = _LOCAL) -> int:
@@ -125,7 +127,7 @@ def page_count(image: Source, *, channel_axis: int | None = None, limits: Limits
     """
     with open_source(image, limits) as reader:
         kind = _kind(reader)
-        with decoding(reader.name_in_messages, kind):
+        with enough_memory(reader.name_in_messages), decoding(reader.name_in_messages, kind):
             if kind == "TIFF":
                 from sam_plugins.images import tiff
 

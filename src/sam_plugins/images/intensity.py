@@ -192,8 +192,7 @@ def to_uint8(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]
     if values.dtype.kind in "ui" and values.dtype.itemsize <= 2:
         patterns = np.dtype(f"u{values.dtype.itemsize}")
         every = np.arange(2 ** (8 * patterns.itemsize), dtype=patterns).view(values.dtype)
-        table: NDArray[np.uint8] = _line(every, low, high)[values.view(patterns)]
-        return table
+        return np.take(_line(every, low, high), values.view(patterns))
     out = np.empty(values.shape, np.uint8)
     rows = max(1, _BLOCK_VALUES // max(1, values.shape[1]))
     for start in range(0, len(values), rows):
@@ -203,7 +202,7 @@ def to_uint8(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]
 
 def _line(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     if low == high:
-        return np.where(values > low, np.uint8(255), np.uint8(0))
+        return (values > low).astype(np.uint8) * np.uint8(255)
     # The range of the largest floats does not overflow when it is halved first.
     scale = 1.0 if math.isfinite(high - low) else 0.5
     line = np.clip(np.multiply(values, scale, dtype=np.float64), low * scale, high * scale)

@@ -30,6 +30,8 @@ FORMATS: dict[str, Callable[..., ImageFile]] = {
     "GIF": GifImageFile,
 }
 
+# The densest codes are those of a one-bit PNG, 8256 pixels in a byte. A still WebP of one colour
+# has no bound, and its decoder checks the size itself.
 _MOST_PIXELS_PER_BYTE = 2**14
 
 
@@ -72,22 +74,31 @@ def _open(reader: Reader, kind: str, limits: Limits) -> tuple[ImageFile, int]:
     name = reader.name_in_messages
     pages = None
     if kind == "WebP":
-        limits.check_size(name, *_webp_size(reader))
+        height, width, animated = _webp_header(reader)
+        _check_header(reader, kind, height, width, limits, solid=not animated)
     elif kind == "GIF":
         pages = _gif_pages(reader, limits)
     reader.seek(0)
     image = FORMATS[kind](reader.as_file())
     width, height = image.size
-    limits.check_size(name, height, width)
-    if kind != "WebP" and width * height > _MOST_PIXELS_PER_BYTE * reader.size:
-        raise ImageError(
-            f"{name} announces {height} x {width} pixels and holds {reader.size:,} bytes, too few "
-            f"for a {kind}: it is truncated or damaged, copy or download it again."
-        )
+    _check_header(reader, kind, height, width, limits, solid=kind == "WebP")
     if pages is None:
         pages = int(getattr(image, "n_frames", 1)) if kind in ("PNG", "WebP") else 1
     limits.check_pages(name, pages)
     return image, pages
+
+
+def _check_header(
+    reader: Reader, kind: str, height: int, width: int, limits: Limits, *, solid: bool
+) -> None:
+    """Refuse a size beyond the limits, or, unless `solid`, beyond what so few bytes can hold."""
+    name = reader.name_in_messages
+    limits.check_size(name, height, width)
+    if not solid and width * height > _MOST_PIXELS_PER_BYTE * reader.size:
+        raise ImageError(
+            f"{name} announces {height} x {width} pixels and holds {reader.size:,} bytes, too few "
+            f"for a {kind}: it is truncated or damaged, copy or download it again."
+        )
 
 
 def _png(reader: Reader, image: ImageFile) -> Pixels:
@@ -126,16 +137,17 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _webp_size(reader: Reader) -> tuple[int, int]:
-    """(H, W) from the header, because opening the decoder allocates the whole canvas."""
+def _webp_header(reader: Reader) -> tuple[int, int, bool]:
+    """Height, width and whether it is animated; opening the decoder allocates the whole canvas."""
     head = reader.read(30).ljust(30, b"\0")
     if head[12:16] == b"VP8X":
-        return 1 + int.from_bytes(head[27:30], "little"), 1 + int.from_bytes(head[24:27], "little")
+        width, height = (int.from_bytes(head[at : at + 3], "little") + 1 for at in (24, 27))
+        return height, width, bool(head[20] & 2)
     if head[12:16] == b"VP8L":
         bits = int.from_bytes(head[21:25], "little")
-        return 1 + (bits >> 14 & 0x3FFF), 1 + (bits & 0x3FFF)
-    height, width = (int.from_bytes(head[at : at + 2], "little") & 0x3FFF for at in (28, 26))
-    return height, width
+        return 1 + (bits >> 14 & 0x3FFF), 1 + (bits & 0x3FFF), False
+    width, height = (int.from_bytes(head[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+    return height, width, False
 
 
 def _gif_pages(reader: Reader, limits: Limits) -> int:

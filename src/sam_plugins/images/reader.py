@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from PIL.Image import DecompressionBombError
 from sam_plugins.errors import ImageError, LimitError
 from sam_plugins.images.limits import Limits
 
-__all__ = ["Pixels", "Reader", "Source", "decoding", "open_source"]
+__all__ = ["Pixels", "Reader", "Source", "decoding", "enough_memory", "open_source"]
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
+
+_STUMBLES = (TypeError, LookupError, ArithmeticError, AttributeError, AssertionError, struct.error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +130,7 @@ def _open(path: str | os.PathLike[str], name: str) -> BinaryIO:
 
 def _rewound(file: IO[bytes], limits: Limits) -> BinaryIO:
     """The file at its start; one that cannot be rewound is read into memory."""
-    if isinstance(cast(Any, file), io.TextIOBase):
+    if isinstance(cast("Any", file), io.TextIOBase):
         raise ImageError("The image file is open in text mode: open it in binary mode ('rb').")
     try:
         file.seek(0)
@@ -138,24 +141,34 @@ def _rewound(file: IO[bytes], limits: Limits) -> BinaryIO:
 
 
 @contextmanager
+def enough_memory(name: str) -> Iterator[None]:
+    """Turn a lack of memory into a `LimitError`."""
+    try:
+        yield
+    except MemoryError as error:
+        raise LimitError(
+            f"{name} needs more memory than there is: crop or shrink it, or use a machine with "
+            "more; if it should be small, its file is damaged."
+        ) from error
+
+
+@contextmanager
 def decoding(name: str, kind: str) -> Iterator[None]:
     """Turn whatever a decoder raises for damaged data into one `ImageError`."""
     again = "copy or download it again, or save it anew with another program."
     try:
         yield
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except DecompressionBombError as error:
         raise LimitError(
             f"{name} is larger than Pillow's {kind} decoder accepts: save it as PNG or TIFF."
         ) from error
-    except MemoryError as error:
-        raise LimitError(
-            f"{name} needs more memory to decode than there is: crop or shrink it, or, if its "
-            f"{kind} header is damaged, {again}"
-        ) from error
     except EndOfFileError as error:
         raise ImageError(f"{name} is truncated, its {kind} data end early: {again}") from error
     except Exception as error:
-        reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
-        raise ImageError(f"{name} is a damaged {kind} file ({reason}): {again}") from error
+        # What a decoder says of itself helps nobody; what it says of the file may.
+        stumbled = isinstance(error, _STUMBLES) or isinstance(error.__cause__, _STUMBLES)
+        reason = "" if stumbled else " ".join(str(error).split())[:200]
+        detail = f" ({reason.rstrip('.')})" if reason else ""
+        raise ImageError(f"{name} is a damaged {kind} file{detail}: {again}") from error

@@ -43,6 +43,8 @@ def check_chain(reader: Reader, limits: Limits) -> None:
     count_format, entry_size, link_format = ("Q", 20, "Q") if big else ("H", 12, "I")
     link_size = struct.calcsize(link_format)
     (link,) = struct.unpack(order + link_format, head[-link_size:])
+    if not link:
+        raise ImageError(f"{name} is a TIFF without pages: copy or download it again.")
     seen: set[int] = set()
     while link:
         if link in seen:
