@@ -233,6 +233,8 @@ class _DeviceFeatures:
             if not _equal(known[0].features, embedding.features):
                 known = None
         tensors = known[1] if known is not None else self._copied(embedding)
+        if embedding.nbytes > self._max_bytes:
+            return tensors
         self._entries[embedding.key] = (embedding, tensors)
         self._nbytes += embedding.nbytes
         while self._nbytes > self._max_bytes:

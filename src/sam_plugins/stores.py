@@ -54,6 +54,8 @@ class MemoryStore:
             former = self._entries.pop(key, None)
             if former is not None:
                 self._nbytes -= former.nbytes
+            if embedding.nbytes > self._max_bytes:
+                return
             self._entries[key] = embedding
             self._nbytes += embedding.nbytes
             while self._nbytes > self._max_bytes:

@@ -1,6 +1,5 @@
 """Every `Segmenter` under the one contract."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -14,7 +13,14 @@ from sam_plugins.codec import (
 )
 from sam_plugins.predictor import TorchSegmenter
 from sam_plugins.stores import CachedSegmenter, MemoryStore
-from sam_plugins.testing import FakeSegmenter, SegmenterContract, tiny_sam, tiny_segmenter
+from sam_plugins.testing import (
+    FakeSegmenter,
+    SegmenterContract,
+    sample_image,
+    tiny_nano,
+    tiny_sam,
+    tiny_segmenter,
+)
 
 
 class OverBytes:
@@ -57,6 +63,11 @@ class TestFake(SegmenterContract):
 class TestTorch(SegmenterContract):
     def make_segmenter(self):
         return tiny_segmenter()
+
+
+class TestNano(SegmenterContract):
+    def make_segmenter(self):
+        return tiny_segmenter(tiny_nano())
 
 
 class TestTorchInLargeBatches(SegmenterContract):
@@ -105,11 +116,11 @@ def test_the_decoder_is_no_part_of_the_encoder_id():
     after = TorchSegmenter(model, name="tiny").info
     assert before.encoder_id == after.encoder_id
     assert before.model_id != after.model_id
-    assert tiny_segmenter(seed=1).info.encoder_id != before.encoder_id
+    assert tiny_segmenter(tiny_sam(seed=1)).info.encoder_id != before.encoder_id
 
 
-def test_the_tiny_model_is_not_trivial():
+@pytest.mark.parametrize("make", [tiny_sam, tiny_nano])
+def test_a_tiny_model_is_not_trivial(make):
     """Or bit-equal answers would prove little."""
-    segmenter = tiny_segmenter()
-    embedding = segmenter.encode(np.zeros((9, 9, 3), np.uint8))
+    embedding = tiny_segmenter(make()).encode(sample_image(40, 50))
     assert all(values.std() > 0.01 for values in embedding.features.values())

@@ -10,13 +10,14 @@ A test file subclasses a contract and says how to make the thing under test::
 from sam_plugins.testing.fake import FakeSegmenter, sample_image
 from sam_plugins.testing.segmenter_contract import SegmenterContract
 from sam_plugins.testing.store_contract import StoreContract
-from sam_plugins.testing.tiny import tiny_sam, tiny_segmenter
+from sam_plugins.testing.tiny import tiny_nano, tiny_sam, tiny_segmenter
 
 __all__ = [
     "FakeSegmenter",
     "SegmenterContract",
     "StoreContract",
     "sample_image",
+    "tiny_nano",
     "tiny_sam",
     "tiny_segmenter",
 ]
