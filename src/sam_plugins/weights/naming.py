@@ -129,6 +129,11 @@ def unwrapped(tree: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
             tensors[key] = value
         else:
             unused.append(_label(key))
+    if not tensors:
+        raise CheckpointError(
+            f"Expected tensors by name, found no tensor but {shown(', '.join(unused[:6]))}: save "
+            "model.state_dict(), best as safetensors."
+        )
     return tensors, tuple(unused)
 
 

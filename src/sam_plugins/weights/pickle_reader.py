@@ -17,7 +17,7 @@ from sam_plugins.weights.declared import Foreign, call_result, foreign_name, sho
 
 __all__ = ["read_pickle"]
 
-MAX_OPERATIONS = 1_000_000
+MAX_OPERATIONS = 500_000
 """A state dict of 600 tensors needs about 20 000; this bounds time and memory."""
 
 Flat: TypeAlias = str | int | float | bytes | bool | None

@@ -139,7 +139,7 @@ def _records(file: IO[bytes], size: int) -> dict[str, tuple[int, int]]:
 
 
 def _first_byte(file: IO[bytes], entry: zipfile.ZipInfo) -> int:
-    file.seek(entry.header_offset)
+    file.seek(max(0, entry.header_offset))
     header = file.read(30)
     if len(header) != 30 or header[:4] != b"PK\x03\x04":
         raise _damaged(f"no record where {shown(entry.filename)} should be")

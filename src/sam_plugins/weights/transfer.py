@@ -92,7 +92,8 @@ def fetch(
         headers |= {"Range": f"bytes={have}-", "If-Range": version}
     with _response(url, headers) as response:
         if response.status_code == 416:
-            if response.headers.get("Content-Range") == f"bytes */{have}":
+            complete = response.headers.get("Content-Range") == f"bytes */{have}"
+            if complete and have == (expected or have):
                 return True
             part.forget()
             return fetch(url, part, progress, stop, expected=expected)
