@@ -1,0 +1,62 @@
+"""What the documentation shows exists and runs."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")],
+    key=lambda page: page.name,
+)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_python_of_the_readme_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, require: Callable[..., None]
+) -> None:
+    require("nano", (ROOT / "src/sam_plugins/assets/nano.safetensors").exists())
+    blocks = PYTHON.findall((ROOT / "README.md").read_text())
+    assert blocks
+    picture = np.full((120, 200, 3), 40, np.uint8)
+    picture[60:100, 90:150] = (220, 180, 60)
+    Image.fromarray(picture).save(tmp_path / "cells.png")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    assert len(names["masks"]) == 3
+    assert (tmp_path / "cells_overlay.png").exists()
+
+
+def test_commands_of_the_readme_are_understood() -> None:
+    from sam_plugins.cli.app import COMMANDS
+
+    lines = "\n".join(SHELL.findall((ROOT / "README.md").read_text())).splitlines()
+    words = [line.split("#")[0].split() for line in lines if line.startswith("sam-plugins ")]
+    shown = {next(word for word in line[1:] if word in COMMANDS) for line in words}
+    assert {"predict", "segment", "models", "download", "info"} <= shown
+
+
+def test_every_room_of_the_core_is_in_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    described = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    core = ROOT / "src" / "sam_plugins"
+    rooms = {path.stem for path in core.glob("*.py")} | {
+        path.parent.name for path in core.glob("*/__init__.py")
+    }
+    assert rooms - {"__init__"} - described == set()
+    assert [name for name in described if not list(core.glob(f"{name}*"))] == []
