@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -42,11 +43,17 @@ def test_python_of_the_readme_runs(
 
 
 def test_commands_of_the_readme_are_understood() -> None:
-    from sam_plugins.cli.app import COMMANDS
+    from sam_plugins.cli.app import COMMANDS, app
 
-    lines = "\n".join(SHELL.findall((ROOT / "README.md").read_text())).splitlines()
-    words = [line.split("#")[0].split() for line in lines if line.startswith("sam-plugins ")]
-    shown = {next(word for word in line[1:] if word in COMMANDS) for line in words}
+    blocks = "\n".join(SHELL.findall((ROOT / "README.md").read_text()))
+    lines = [line.split("#")[0].split() for line in blocks.splitlines()]
+    shown = set()
+    for words in (line for line in lines if line[:1] == ["sam-plugins"]):
+        command = next(word for word in words if word in COMMANDS)
+        page = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+        options = {word for word in words if word.startswith("--")}
+        assert [option for option in sorted(options) if option not in page] == []
+        shown.add(command)
     assert {"predict", "segment", "models", "download", "info"} <= shown
 
 
