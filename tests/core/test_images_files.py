@@ -210,6 +210,23 @@ def test_a_stream_that_cannot_be_rewound_is_read_within_the_limits():
     assert pipe.taken == 51
 
 
+def test_files_that_give_no_bytes_are_refused():
+    class Raster:
+        def read(self, *bands):
+            return PHOTO
+
+    closed = io.BytesIO(encoded(PHOTO))
+    closed.close()
+    for source, message in [(Raster(), "gives ndarray when read"), (closed, "closed file")]:
+        with pytest.raises(ImageError, match=message):
+            load_image(source)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"])
+def test_what_is_read_can_be_written_to(kind):
+    assert load_image(encoded(PHOTO, kind)).flags.writeable
+
+
 def test_what_is_no_image_file_gets_one_clear_sentence(tmp_path):
     empty, text = tmp_path / "empty.png", tmp_path / "notes.png"
     empty.write_bytes(b"")

@@ -158,11 +158,7 @@ def _chosen(name: str, count: int, channels: int | Sequence[int] | None) -> tupl
 
 
 def _painted(levels: dict[int, NDArray[np.uint8]], chosen: tuple[int, ...]) -> Image:
-    first = levels[chosen[0]]
-    rgb = np.zeros((*first.shape, 3), np.uint8)
-    if len(chosen) == 1:
-        rgb[...] = first[:, :, None]
-    else:
-        for colour, number in enumerate(chosen):
-            rgb[:, :, colour] = levels[number]
+    rgb = np.zeros((*levels[chosen[0]].shape, 3), np.uint8)
+    for colour, number in enumerate(chosen * 3 if len(chosen) == 1 else chosen):
+        rgb[:, :, colour] = levels[number]
     return rgb

@@ -46,8 +46,8 @@ def load_image(
     """One picture from whatever holds it, as RGB.
 
     PNG, JPEG, WebP, BMP, GIF and TIFF are read, told apart by their content. EXIF orientation is
-    applied, alpha is dropped and no colour profile is applied, as the published tools do (which
-    leave rotated photographs rotated). A truncated file is an error and never half a picture.
+    applied, alpha is dropped and colour profiles are ignored, which is how the published examples
+    read pictures. A truncated file is an error and never half a picture.
 
     Parameters
     ----------
@@ -70,7 +70,8 @@ def load_image(
 
     Returns
     -------
-    (H, W, 3) uint8, C-contiguous.
+    (H, W, 3) uint8, C-contiguous; a new array, except that an array which already is one is
+    returned itself.
 
     Raises
     ------

@@ -63,7 +63,7 @@ def pillow_pixels(image: Image.Image) -> Pixels:
         image = image.convert("RGBA")
     elif image.mode not in ("1", "L", "RGB", "RGBA", "I", "F") and image.mode[:4] != "I;16":
         image = image.convert("RGB")
-    planes = np.asarray(image)
+    planes = np.array(image)
     if planes.ndim == 2:
         planes = planes[:, :, None]
     return Pixels(planes, min(planes.shape[2], 3), orientation=orientation)

@@ -137,7 +137,15 @@ def _rewound(file: IO[bytes], limits: Limits) -> BinaryIO:
         return cast("BinaryIO", file)
     except (AttributeError, OSError):
         most = -1 if limits.max_bytes is None else limits.max_bytes + 1
-        return io.BytesIO(file.read(most))
+        data: Any = file.read(most)
+    except ValueError as error:
+        raise ImageError(f"The image file cannot be read ({error}): open it again.") from error
+    if not isinstance(data, bytes):
+        raise ImageError(
+            f"The image file gives {type(data).__name__} when read, and bytes are needed: open it "
+            "in binary mode, or give its array."
+        )
+    return io.BytesIO(data)
 
 
 @contextmanager
