@@ -28,6 +28,7 @@ from sam_plugins.types import Image, MaskRecord, Prompt
 
 if TYPE_CHECKING:
     from sam_plugins.evaluation import Report
+    from sam_plugins.training.finetune import TrainingResult
 
 __all__ = ["SAM", "Results"]
 
@@ -52,8 +53,12 @@ class SAM:
         precision: str = "fp32",
     ) -> None:
         if model is None or isinstance(model, str | os.PathLike):
-            model = open_segmenter(model, device=device, precision=precision)
-        self.segmenter = CachedSegmenter(model, MemoryStore())
+            opened = open_segmenter(model, device=device, precision=precision)
+            self._weights = opened.info.name if model is None else os.fspath(model)
+        else:
+            opened = model
+            self._weights = model.info.name
+        self.segmenter = CachedSegmenter(opened, MemoryStore())
 
     def info(self) -> SegmenterInfo:
         """Name, identity, input size, device and precision of the model."""
@@ -125,11 +130,20 @@ class SAM:
 
         return evaluate_segmenter(self.segmenter, read_folder(Path(dataset)), **options)
 
-    def train(self, data: str | os.PathLike[str], **options: Any) -> Any:
-        """Fine-tune on a folder of pictures with masks: see `sam_plugins.training.train`."""
+    def train(self, data: str | os.PathLike[str], **options: Any) -> "TrainingResult":
+        """Fine-tune these weights on a folder of pictures with masks.
+
+        Parameters
+        ----------
+        data
+            A folder with ``images`` and ``masks``.
+        options
+            Of `sam_plugins.training.train`: ``out``, ``steps``, ``device`` and others.
+        """
         from sam_plugins.training import train
 
-        return train(data=data, model=self.segmenter.info.name, **options)
+        result: TrainingResult = train(data=Path(data), model=self._weights, **options)
+        return result
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

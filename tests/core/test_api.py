@@ -160,3 +160,15 @@ def test_val_measures_a_folder_of_pictures_and_masks(sam, image, tmp_path):
     by_prompt = {score.prompt: score.iou for score in report.scores}
     assert by_prompt["box"] > 0.85
     assert 0 < by_prompt["click"] < by_prompt["box"]
+
+
+def test_train_starts_from_the_weights_that_were_opened(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(api, "open_segmenter", lambda *args, **kwargs: FakeSegmenter())
+    monkeypatch.setattr("sam_plugins.training.train", lambda **o: asked.append(o), raising=False)
+    SAM("mine.safetensors").train(tmp_path, steps=3)
+    SAM().train(str(tmp_path))
+    assert asked == [
+        {"data": tmp_path, "model": "mine.safetensors", "steps": 3},
+        {"data": tmp_path, "model": "fake"},
+    ]

@@ -1,10 +1,10 @@
-"""The command line ``sam-plugins``. Importing it, and ``--help``, load neither torch nor NumPy."""
+"""The command line ``sam-plugins``. Neither importing it nor ``--help`` loads torch or NumPy."""
 
-from sam_plugins.cli.app import app
-
-__all__ = ["app", "main"]
+__all__ = ["main"]
 
 
 def main() -> None:
     """Run the command line on the arguments of the process."""
+    from sam_plugins.cli.app import app
+
     app(prog_name="sam-plugins")
