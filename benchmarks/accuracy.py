@@ -33,6 +33,7 @@ from sam_plugins.evaluation import (
     read_split,
     tune_baselines,
 )
+from sam_plugins.evaluation.baselines import GRAB_CUT_SIDE, WALKER_SIDE
 
 GROUPINGS = {"group": by_group, "set": by_set, "size": by_size}
 KNOWN_BASELINES = Path(__file__).parents[1] / "docs" / "baselines.json"
@@ -178,7 +179,8 @@ def document(report: Report, table: str, margins: str) -> str:
             "The classical tools' settings, chosen on training pictures of each group: "
             "flood-fill tolerance in grey levels; how far around the box GrabCut learns the "
             "background, in sides of the box; the random walker's beta and the radius of its "
-            "seed. GrabCut and the random walker see at most 512 px a side.\n",
+            "seed. "
+            f"GrabCut sees at most {GRAB_CUT_SIDE} px a side, the random walker {WALKER_SIDE}.\n",
             "| group | tolerance | margin | beta | radius |\n| --- | ---: | ---: | ---: | ---: |",
         ]
         lines += [

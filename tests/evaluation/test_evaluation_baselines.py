@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sam_plugins.errors import MissingExtraError
 from sam_plugins.evaluation.baselines import (
-    LONGEST_SIDE,
+    WALKER_SIDE,
     BaselineSettings,
     fill_box,
     flood_fill,
@@ -109,7 +109,7 @@ def test_large_pictures_are_shrunk_and_answers_are_not():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("skimage.segmentation.random_walker", spy)
         walked = random_walk(image, (900, 150), radius=20)
-    assert sizes == [(LONGEST_SIDE // 4, LONGEST_SIDE, 3)]
+    assert sizes == [(WALKER_SIDE // 4, WALKER_SIDE, 3)]
     rows, columns = np.nonzero(walked)
     assert walked.shape == mask.shape
     assert (columns.mean(), rows.mean()) == pytest.approx((900, 150), abs=3)

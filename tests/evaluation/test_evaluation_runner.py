@@ -4,7 +4,7 @@ from PIL import Image
 
 from sam_plugins.errors import DatasetError, ModelError
 from sam_plugins.evaluation import runner, tuning
-from sam_plugins.evaluation.baselines import BaselineSettings
+from sam_plugins.evaluation.baselines import BaselineSettings, flood_fill
 from sam_plugins.evaluation.dataset import IGNORE_LABEL, read_folder
 from sam_plugins.evaluation.runner import (
     evaluate_baselines,
@@ -237,6 +237,12 @@ def test_settings_follow_the_group(scene, monkeypatch):
 
 def test_tuning_takes_the_best_of_the_grid(scene, monkeypatch):
     items, _ = scene
+
+    def walk(image, click, *, beta, radius):
+        tolerance = 90 if (beta, radius) == (800, 3) else 255
+        return flood_fill(image, click, tolerance)
+
+    monkeypatch.setattr(tuning, "random_walk", walk)
     monkeypatch.setattr(tuning, "TOLERANCES", (1.0, 255.0, 90.0))
     monkeypatch.setattr(tuning, "BETAS", (1.0, 800.0))
     monkeypatch.setattr(tuning, "RADII", (0.0, 3.0))

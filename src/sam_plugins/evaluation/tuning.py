@@ -57,8 +57,8 @@ def tune_baselines(
     dataset
         Training pictures, none of which is evaluated.
     images_per_group, objects_per_image
-        How many are drawn with `seed`; the random walker, which takes a second or more, is tried
-        on every third of them.
+        How many are drawn with `seed`; the random walker, which is slow, is tried on every third
+        of them.
     min_area
         Smaller objects are left out, pixels.
 
