@@ -186,6 +186,8 @@ class Nano(PromptableModel):
         if point_coords is None or point_labels is None:
             point_coords = torch.zeros(count, 1, 2, device=device)
             point_labels = torch.full((count, 1), -1, device=device)
+        if boxes is None:
+            boxes = torch.full((count, 4), torch.nan, device=device)
         index = torch.zeros(count, dtype=torch.long, device=device)
         logits, iou = self.decode_indexed(
             features, index, point_coords, point_labels, boxes, mask_input
@@ -199,7 +201,7 @@ class Nano(PromptableModel):
         index: Tensor,
         points: Tensor,
         labels: Tensor,
-        boxes: Tensor | None,
+        boxes: Tensor,
         mask: Tensor | None,
         origin: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
@@ -214,7 +216,7 @@ class Nano(PromptableModel):
         points, labels
             (N, P, 2) xy input pixels, (N, P) 1, 0 or -1 for padding.
         boxes
-            (N, 4) xyxy, NaN where a prompt has none, or None.
+            (N, 4) xyxy, NaN where a prompt has none.
         mask
             (N, 1, S/2, S/2) earlier logits (zeros where a prompt has none), or None.
         origin
@@ -258,7 +260,7 @@ class Nano(PromptableModel):
         index: Tensor,
         points: Tensor,
         labels: Tensor,
-        boxes: Tensor | None,
+        boxes: Tensor,
         shift: Tensor,
     ) -> Tensor:
         """(N, 5 + P + 2, width): output tokens, points, box corners."""
@@ -266,12 +268,11 @@ class Nano(PromptableModel):
         under = sample_features(embedding[index], points, 8).transpose(1, 2)
         prompt = self._positions(points + shift) + self.label_embedding(labels.clamp(min=0))
         prompt = (prompt + self.under_point(under)) * used
-        parts = [self.tokens.weight.expand(len(points), -1, -1), prompt]
-        if boxes is not None:
-            has = torch.isfinite(boxes).all(1)[:, None, None]
-            corners = torch.nan_to_num(boxes).reshape(-1, 2, 2)
-            parts.append((self._positions(corners + shift) + self.label_embedding.weight[2:]) * has)
-        return torch.cat(parts, 1)
+        has = torch.isfinite(boxes).all(1)[:, None, None]
+        corners = torch.nan_to_num(boxes).reshape(-1, 2, 2)
+        edges = (self._positions(corners + shift) + self.label_embedding.weight[2:]) * has
+        own = self.tokens.weight.expand(len(points), -1, -1)
+        return torch.cat([own, prompt, edges], 1)
 
     def _rank(self, queries: Tensor, logits: Tensor) -> Tensor:
         """(N, 4) predicted IoU from the tokens and from how each mask looks."""

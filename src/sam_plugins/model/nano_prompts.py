@@ -38,7 +38,7 @@ class PromptPainter(nn.Module):
         unit: Tensor,
         points: Tensor,
         labels: Tensor,
-        boxes: Tensor | None,
+        boxes: Tensor,
         mask: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Maps for N prompts.
@@ -50,7 +50,7 @@ class PromptPainter(nn.Module):
         points, labels
             (N, P, 2) xy input pixels; (N, P) 1, 0 or -1 for padding.
         boxes
-            (N, 4) xyxy or None; rows of NaN have no box.
+            (N, 4) xyxy; rows of NaN have no box.
         mask
             (N, 1, 2h, 2w) earlier logits or None.
 
@@ -70,15 +70,10 @@ class PromptPainter(nn.Module):
         for sigma in DISC_SIGMAS:
             disc = torch.exp(squared / (-2 * sigma * sigma))
             maps += [(disc * positive).amax(1), (disc * negative).amax(1)]
-        inside = unit.new_zeros(count, height, width)
-        window = inside
-        if boxes is not None:
-            has = torch.isfinite(boxes).all(1)
-            x0, y0, x1, y1 = torch.nan_to_num(boxes).T[..., None]
-            inside = _inside(ys, y0, y1)[:, :, None] * _inside(xs, x0, x1)[:, None, :]
-            inside = inside * has[:, None, None]
-            window = _bump(ys, y0, y1)[:, :, None] * _bump(xs, x0, x1)[:, None, :]
-            window = window * has[:, None, None]
+        has = torch.isfinite(boxes).all(1)[:, None, None]
+        x0, y0, x1, y1 = torch.nan_to_num(boxes).T[..., None]
+        inside = _inside(ys, y0, y1)[:, :, None] * _inside(xs, x0, x1)[:, None, :] * has
+        window = _bump(ys, y0, y1)[:, :, None] * _bump(xs, x0, x1)[:, None, :] * has
         maps.append(inside)
         if mask is None:
             maps.append(unit.new_zeros(count, height, width))
@@ -92,9 +87,8 @@ class PromptPainter(nn.Module):
             for sign in (positive, negative)
         ]
         inner = torch.einsum("ngchw,nhw->ngc", unit, window)
-        weight = (window.sum((1, 2)) > 0)[:, None, None, None]
         box_alike = torch.einsum("ngchw,ngc->nghw", unit, F.normalize(inner, dim=2, eps=1e-4))
-        similar.append(torch.where(weight, box_alike, box_alike.new_tensor(-1.0)))
+        similar.append(torch.where(has[..., None], box_alike, box_alike.new_tensor(-1.0)))
         stack = torch.cat([torch.stack(maps, 1), *similar], 1)
         dense = self.out(F.gelu(self.norm(self.down(stack))))
         return dense, self.direct(stack)

@@ -41,8 +41,10 @@ class Prompts:
     ambiguous: Tensor
 
 
-def first_prompts(targets: Tensor, centres: Tensor, generator: torch.Generator) -> Prompts:
-    """A point or a box for each of (N, h, w) bool targets at half resolution.
+def first_prompts(
+    targets: Tensor, centres: Tensor, stride: int, generator: torch.Generator
+) -> Prompts:
+    """A point or a box for each of (N, h, w) bool targets at 1 / `stride` of the resolution.
 
     Half of the points are the centre of the object (the usual click and the usual metric), half
     are uniform; half of the boxes are exact, half noised by 10 % of the side, at most 20 px.
@@ -53,9 +55,9 @@ def first_prompts(targets: Tensor, centres: Tensor, generator: torch.Generator) 
         return (torch.rand(count, generator=generator) < share).to(targets.device)
 
     as_point = chance(0.5)
-    uniform, _ = _pick(targets, generator)
+    uniform, _ = _pick(targets, stride, generator)
     points = torch.where(chance(CENTRE_CHANCE)[:, None], centres, uniform)
-    boxes = _boxes(targets)
+    boxes = _boxes(targets, stride)
     sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
     noise = torch.randn(count, 4, generator=generator).to(targets.device) * sides * NOISE_SHARE
     noise = noise.clamp(-MAX_NOISE, MAX_NOISE) * (~chance(EXACT_BOX_CHANCE))[:, None]
@@ -67,11 +69,11 @@ def first_prompts(targets: Tensor, centres: Tensor, generator: torch.Generator) 
 
 
 def next_prompts(
-    before: Prompts, targets: Tensor, logits: Tensor, generator: torch.Generator
+    before: Prompts, targets: Tensor, logits: Tensor, stride: int, generator: torch.Generator
 ) -> Prompts:
     """Add a click in the error region of (N, h, w) logits, and the logits themselves."""
     wrong = (logits > 0) != targets
-    click, flat = _pick(wrong, generator)
+    click, flat = _pick(wrong, stride, generator)
     sign = targets.flatten(1).gather(1, flat[:, None])[:, 0].long()
     label = torch.where(wrong.flatten(1).any(1), sign, torch.full_like(sign, -1))
     return Prompts(
@@ -83,22 +85,22 @@ def next_prompts(
     )
 
 
-def _pick(mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _pick(mask: Tensor, stride: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """One pixel of each (N, h, w) mask, uniformly: xy at full resolution and its flat index."""
     count, height, width = mask.shape
     noise = torch.rand(count, height * width, generator=generator).to(mask.device)
     flat = (noise * mask.flatten(1)).argmax(1)
     y, x = flat // width, flat % width
-    jitter = torch.rand(count, 2, generator=generator).to(mask.device)
-    return torch.stack([x, y], 1) * 2 + jitter, flat
+    inside = torch.rand(count, 2, generator=generator).to(mask.device) * (stride - 1)
+    return torch.stack([x, y], 1) * stride + inside, flat
 
 
-def _boxes(targets: Tensor) -> Tensor:
-    """(N, h, w) bool at half resolution -> (N, 4) xyxy at full resolution, edges exclusive."""
+def _boxes(targets: Tensor, stride: int) -> Tensor:
+    """(N, h, w) bool -> (N, 4) xyxy in input pixels, edges exclusive."""
     height, width = targets.shape[-2:]
     rows, columns = targets.any(2), targets.any(1)
     x0 = columns.float().argmax(1)
     y0 = rows.float().argmax(1)
     x1 = width - columns.flip(1).float().argmax(1)
     y1 = height - rows.flip(1).float().argmax(1)
-    return torch.stack([x0, y0, x1, y1], 1).float() * 2
+    return torch.stack([x0, y0, x1, y1], 1).float() * stride

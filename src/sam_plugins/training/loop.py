@@ -1,4 +1,4 @@
-"""The training loop of `nano`: resumable at any step, the same for any number of workers."""
+"""The training loop: resumable at any step, the same for any number of workers."""
 
 import json
 import math
@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sam_plugins.errors import DatasetError
-from sam_plugins.model.nano import Nano
 from sam_plugins.training.interaction import first_prompts, next_prompts
-from sam_plugins.training.losses import affinity_loss, answer_loss, mask_iou
+from sam_plugins.training.losses import answer_loss, mask_iou
 from sam_plugins.training.recipe import Recipe, Stage
 from sam_plugins.training.sampler import Batch
+from sam_plugins.training.tasks import Task
 
 __all__ = ["Progress", "Trainer"]
 
@@ -42,8 +42,8 @@ class Trainer:
 
     Parameters
     ----------
-    model
-        Trained in place.
+    task
+        Holds the model, which is trained in place.
     recipe
         Settings; stored in every checkpoint.
     steps
@@ -58,7 +58,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: Nano,
+        task: Task,
         recipe: Recipe,
         *,
         steps: int,
@@ -66,7 +66,12 @@ class Trainer:
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.task, self.model = task, task.model
+        model = self.model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.freeze_encoder:
+            for name, parameter in model.named_parameters():
+                if name.startswith(task.model.encoder_prefixes):
+                    parameter.requires_grad_(False)
         self.recipe, self.steps, self.folder = recipe, steps, folder
         self.seed, self.device, self.step = seed, device, 0
         plain = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
@@ -143,9 +148,9 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
-        self.model.train()
+        self._train_mode()
         kind = self.device.split(":")[0]
-        with torch.autocast(kind, torch.bfloat16, enabled=_fast_bf16(kind)):
+        with torch.autocast(kind, torch.bfloat16, enabled=self.recipe.bf16 and _fast_bf16(kind)):
             loss, chosen, best = self._forward(batch, stage, generator)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -160,52 +165,44 @@ class Trainer:
     ) -> tuple[Tensor, float, float]:
         pixels = torch.from_numpy(batch.pixels).to(self.device)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        targets = torch.from_numpy(batch.targets).to(self.device)
-        index = torch.from_numpy(batch.index).to(self.device)
-        half = F.avg_pool2d(targets[:, None].float(), 2)[:, 0] >= 0.5
-        kept = half.flatten(1).any(1)
-        half, index = half[kept], index[kept]
-        centres = torch.from_numpy(batch.centres).to(self.device)[kept]
-        features = self.model.encode_image(pixels)
-        unit = self.model.painter.unit(features["affinity"])
-        with torch.autocast(pixels.device.type, enabled=False):
-            loss = self.recipe.affinity_weight * self._affinity(batch, unit, generator)
-        span = max(0, self.model.image_size - stage.size)
+        targets, index, centres = self._targets(batch)
+        with torch.set_grad_enabled(not self.recipe.freeze_encoder):
+            features = self.task.model.encode_image(pixels)
+        kind = pixels.device.type
+        labels = torch.from_numpy(batch.labels).to(self.device)
+        with torch.autocast(kind, enabled=False):
+            extra = self.task.auxiliary(features, labels, self.recipe.anchors, generator)
+        span = max(0, self.task.model.image_size - stage.size)
         origin = (torch.rand(2, generator=generator) * span).to(self.device)
         rounds = 1 + int(torch.multinomial(torch.tensor(stage.rounds), 1, generator=generator))
-        prompts = first_prompts(half, centres, generator)
-        total = torch.zeros((), device=self.device)
-        chosen = best = 0.0
+        prompts = first_prompts(targets, centres, self.task.stride, generator)
+        total = self.recipe.affinity_weight * extra
+        chosen = best = float("nan")
         for number in range(rounds):
-            logits, iou = self.model.decode_indexed(
-                features,
-                index,
-                prompts.points,
-                prompts.labels,
-                prompts.boxes,
-                prompts.mask,
-                origin,
-            )
+            logits, iou = self.task.answer(features, index, prompts, origin)
             logits, iou = logits.float(), iou.float()
-            with torch.autocast(pixels.device.type, enabled=False):
-                total = total + answer_loss(logits, iou, half, prompts.ambiguous)
-            with torch.no_grad():
-                pick = torch.where(prompts.ambiguous, 1 + iou[:, 1:].argmax(1), 0)
-                if number == 0:
-                    quality = mask_iou(logits, half)[prompts.ambiguous]
-                    taken = quality.gather(1, pick[prompts.ambiguous][:, None])
-                    chosen = float(taken.mean()) if len(taken) else float("nan")
-                    best = float(quality[:, 1:].amax(1).mean()) if len(taken) else float("nan")
-                if number < rounds - 1:
-                    answer = logits[torch.arange(len(pick), device=self.device), pick]
-                    prompts = next_prompts(prompts, half, answer, generator)
-        return loss + total / rounds, chosen, best
+            with torch.autocast(kind, enabled=False):
+                total = total + answer_loss(logits, iou, targets, prompts.ambiguous) / rounds
+            pick = torch.where(prompts.ambiguous, 1 + iou[:, 1:].argmax(1), 0)
+            if number == 0:
+                chosen, best = _first_click(logits.detach(), pick, targets, prompts.ambiguous)
+            if number < rounds - 1:
+                answer = logits.detach()[torch.arange(len(pick), device=pick.device), pick]
+                prompts = next_prompts(prompts, targets, answer, self.task.stride, generator)
+        return total, chosen, best
 
-    def _affinity(self, batch: Batch, unit: Tensor, generator: torch.Generator) -> Tensor:
-        labels = torch.from_numpy(batch.labels[:, 2::4, 2::4].copy()).to(self.device)
-        noise = torch.rand(labels.flatten(1).shape, generator=generator).to(self.device)
-        anchors = (noise * (labels.flatten(1) > 0)).topk(self.recipe.anchors, 1).indices
-        return affinity_loss(unit, self.model.painter.gain, labels, anchors)
+    def _targets(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Targets at the resolution of the logits, without those that vanish there."""
+        full = torch.from_numpy(batch.targets).to(self.device)[:, None].float()
+        small = F.avg_pool2d(full, self.task.stride)[:, 0] >= 0.5
+        kept = small.flatten(1).any(1)
+        index = torch.from_numpy(batch.index).to(self.device)
+        centres = torch.from_numpy(batch.centres).to(self.device)
+        return small[kept], index[kept], centres[kept]
+
+    def _train_mode(self) -> None:
+        """Batch statistics move only where they are trained from scratch."""
+        self.model.train(not self.recipe.keep_statistics)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -228,6 +225,17 @@ class Trainer:
         with (self.folder / "log.jsonl").open("a") as stream:
             stream.write(json.dumps(record) + "\n")
         return progress
+
+
+def _first_click(
+    logits: Tensor, pick: Tensor, targets: Tensor, ambiguous: Tensor
+) -> tuple[float, float]:
+    """Mean IoU of the chosen and of the best answer to single points; NaN if there were none."""
+    if not ambiguous.any():
+        return float("nan"), float("nan")
+    quality = mask_iou(logits, targets)[ambiguous]
+    taken = quality.gather(1, pick[ambiguous][:, None])
+    return float(taken.mean()), float(quality[:, 1:].amax(1).mean())
 
 
 def _fast_bf16(kind: str) -> bool:

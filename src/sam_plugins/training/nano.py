@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from safetensors.torch import save_file
 
 from sam_plugins.model.nano import Nano
 from sam_plugins.training.loop import Progress, Trainer
+from sam_plugins.training.pool import load_pool
 from sam_plugins.training.recipe import NANO_RECIPE, Recipe
 from sam_plugins.training.split import Split, committed_split
 from sam_plugins.training.stream import batch_stream
+from sam_plugins.training.tasks import NanoTask
 
 __all__ = ["export_weights", "train_nano"]
 
@@ -56,12 +59,11 @@ def train_nano(
     split = split or committed_split()
     torch.manual_seed(seed)
     model = model or Nano()
-    trainer = Trainer(model, recipe, steps=steps, folder=folder, seed=seed, device=device)
+    trainer = Trainer(NanoTask(model), recipe, steps=steps, folder=folder, seed=seed, device=device)
     trainer.resume()
     began = time.time()
     batches = batch_stream(
-        pool,
-        split,
+        partial(load_pool, pool, split),
         recipe,
         seed=seed,
         image_size=model.image_size,

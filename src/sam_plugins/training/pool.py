@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from sam_plugins.errors import DatasetError
 from sam_plugins.training.split import Split
 
-__all__ = ["IGNORE", "Picture", "Pool", "load_pool"]
+__all__ = ["IGNORE", "PHOTOGRAPHS", "Picture", "Pool", "load_pool", "shrunk"]
 
 IGNORE = 65535
 """Label of pixels whose object is unknown."""
+
+PHOTOGRAPHS = ("coco_ccby", "dali_pixabay", "fruits_nuts")
+"""Sets whose objects are cut out and whose surfaces are textures for drawn scenes."""
 
 MAX_SIDE = 1100
 MAX_CUTOUT = 256
@@ -73,11 +76,7 @@ def load_pool(root: Path, split: Split, subset: str = "train") -> Pool:
                 f"{missing[0]!r}: use the pool the split was made from."
             )
         pool.pictures[name] = [_picture(folder, paths[stem]) for stem in stems]
-    photographs = [
-        p
-        for name in ("coco_ccby", "dali_pixabay", "fruits_nuts")
-        for p in pool.pictures.get(name, [])
-    ]
+    photographs = [p for name in PHOTOGRAPHS for p in pool.pictures.get(name, [])]
     pool.cutouts = [cut for picture in photographs for cut in _cutouts(picture)]
     drawings = sorted((root / "noto_emoji_rgba" / "images").glob("*"))
     pool.cutouts += [_small(_read(path)) for path in drawings]
@@ -101,12 +100,17 @@ def _picture(folder: Path, path: Path) -> Picture:
     image = image[..., :3]
     masks = [folder / kind / f"{path.stem}.png" for kind in ("masks", "panoptic")]
     levels = [_read(mask).astype(np.int32) for mask in masks if mask.exists()]
+    return shrunk(image.astype(np.uint8), levels)
+
+
+def shrunk(image: NDArray[np.uint8], levels: Sequence[NDArray[np.int32]]) -> Picture:
+    """A picture whose longest side is at most `MAX_SIDE`, so that a pool fits in memory."""
     ratio = MAX_SIDE / max(image.shape[:2])
     if ratio < 1:
         size = (round(image.shape[1] * ratio), round(image.shape[0] * ratio))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         levels = [_shrink_labels(level, size) for level in levels]
-    return Picture(np.ascontiguousarray(image.astype(np.uint8)), tuple(levels))
+    return Picture(np.ascontiguousarray(image), tuple(levels))
 
 
 def _shrink_labels(level: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:

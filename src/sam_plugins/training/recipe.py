@@ -1,10 +1,10 @@
 """The bundled model's recipe, as data."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-__all__ = ["NANO_RECIPE", "Recipe", "Stage"]
+__all__ = ["FINE_TUNING", "NANO_RECIPE", "Recipe", "Stage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,13 @@ class Recipe:
     objects
         Objects per crop.
     affinity_weight, anchors
-        Weight of the affinity loss and its anchors per crop.
+        Weight of nano's affinity loss and its anchors per crop.
+    freeze_encoder
+        Train only what answers prompts: embeddings computed before stay valid.
+    keep_statistics
+        Leave the running statistics of batch norms as they are.
+    bf16
+        Multiply in bf16 where the machine does so natively.
     sets
         How often each set of the pool is drawn.
     """
@@ -56,10 +62,17 @@ class Recipe:
     objects: int = 4
     affinity_weight: float = 0.3
     anchors: int = 48
+    freeze_encoder: bool = False
+    keep_statistics: bool = False
+    bf16: bool = True
 
     def stage(self, share: float) -> Stage:
         """The stage at a share of the run."""
         return max((s for s in self.stages if s.start <= share), key=lambda s: s.start)
+
+    def changed(self, **settings: Any) -> "Recipe":
+        """A copy with some settings replaced."""
+        return replace(self, **settings)
 
     def as_dict(self) -> dict[str, Any]:
         """For the record."""
@@ -84,3 +97,32 @@ NANO_RECIPE = Recipe(
         "synthetic": 0.255,
     },
 )
+
+_CLICKS = (0.3, 0.2, 0.2, 0.1, 0.1, 0.1)
+
+FINE_TUNING = {
+    "nano": Recipe(
+        stages=(Stage(0.0, 512, 2, _CLICKS),),
+        sets={"data": 1.0},
+        learning_rate=2e-4,
+        warm_up=50,
+        ema=0.99,
+        objects=8,
+        affinity_weight=0.1,
+        keep_statistics=True,
+    ),
+    "vit": Recipe(
+        stages=(Stage(0.0, 1024, 1, _CLICKS),),
+        sets={"data": 1.0},
+        learning_rate=1e-5,
+        weight_decay=0.1,
+        warm_up=50,
+        ema=0.99,
+        objects=8,
+        affinity_weight=0.0,
+        freeze_encoder=True,
+        keep_statistics=True,
+        bf16=False,
+    ),
+}
+"""For a user's few pictures, by variant or else "vit"; the crop size is the model's."""

@@ -11,12 +11,15 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from sam_plugins.training.pool import IGNORE, Picture, Pool
+from sam_plugins.training.pool import IGNORE, PHOTOGRAPHS, Picture, Pool
 from sam_plugins.training.scenes import SceneMaker
 
 __all__ = ["Batch", "Sampler"]
 
 MEAN = np.array((123.675, 116.28, 103.53), np.float32)
+UPRIGHT = ("coco_ccby", "dali_pixabay")
+"""Sets with an up and a down that a user's pictures share: mirrored, never turned over."""
+
 STD = np.array((58.395, 57.12, 57.375), np.float32)
 
 
@@ -80,8 +83,11 @@ class Sampler:
         self.chances = np.array([present[name] / total for name in self.names])
         self.pool, self.seed, self.image_size = pool, seed, image_size
         self.objects, self.min_area = objects, min_area
-        photographs = pool.images(("coco_ccby", "dali_pixabay", "fruits_nuts"))
-        self.scenes = SceneMaker(photographs, pool.cutouts, seed)
+        self.scenes = (
+            SceneMaker(pool.images(PHOTOGRAPHS), pool.cutouts, seed)
+            if "synthetic" in present
+            else None
+        )
 
     def batch(self, number: int, size: int, count: int) -> Batch:
         """Batch `number` of `count` crops of `size` pixels."""
@@ -114,7 +120,7 @@ class Sampler:
 
     def _crop(self, rng: Generator, size: int) -> tuple[Picture, NDArray[np.float32]]:
         name = self.names[rng.choice(len(self.names), p=self.chances)]
-        if name == "synthetic":
+        if self.scenes is not None and name == "synthetic":
             return self.scenes.draw(rng, size), np.ones((size, size), np.float32)
         pictures = self.pool.pictures[name]
         picture = pictures[rng.integers(len(pictures))]
@@ -146,9 +152,9 @@ class Sampler:
         arrays: list[NDArray[Any]] = [np.asarray(image), np.asarray(valid), *levels]
         if rng.random() < 0.5:
             arrays = [array[:, ::-1] for array in arrays]
-        if rng.random() < 0.5 and name != "coco_ccby":
+        if rng.random() < 0.5 and name not in UPRIGHT:
             arrays = [array[::-1] for array in arrays]
-        if rng.random() < 0.25 and name not in ("coco_ccby", "dali_pixabay"):
+        if rng.random() < 0.25 and name not in UPRIGHT:
             arrays = [array.swapaxes(0, 1) for array in arrays]
         shown, known, *divisions = [np.ascontiguousarray(array) for array in arrays]
         return Picture(shown, tuple(divisions)), known.astype(np.float32)

@@ -1,19 +1,17 @@
 """Batches made ahead of the training step, in processes of their own."""
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from queue import Empty, Full
 from typing import Any
 
 import cv2
 
-from sam_plugins.errors import DatasetError
-from sam_plugins.training.pool import load_pool
+from sam_plugins.errors import DatasetError, SamPluginsError
+from sam_plugins.training.pool import Pool
 from sam_plugins.training.recipe import Recipe
 from sam_plugins.training.sampler import Batch, Sampler
-from sam_plugins.training.split import Split
 
 __all__ = ["batch_stream"]
 
@@ -22,8 +20,7 @@ PATIENCE_SECONDS = 5.0
 
 
 def batch_stream(
-    root: Path,
-    split: Split,
+    load: Callable[[], Pool],
     recipe: Recipe,
     *,
     seed: int,
@@ -34,14 +31,15 @@ def batch_stream(
 ) -> Iterator[Batch]:
     """Yield the batches `first` to `steps`, in order; the same whatever `workers` is.
 
-    With `workers` 0 they are made in this process.
+    `load` reads the pool, in every worker: it is a function of a module or a `functools.partial`
+    of one. With `workers` 0 batches are made in this process.
 
     Raises
     ------
     DatasetError
         If the pool cannot be read or a worker dies.
     """
-    arguments = (root, split, recipe, seed, image_size)
+    arguments = (load, recipe, seed, image_size)
     if workers == 0:
         sampler = _sampler(*arguments)
         for step in range(first, steps):
@@ -69,10 +67,9 @@ def batch_stream(
             process.join()
 
 
-def _sampler(root: Path, split: Split, recipe: Recipe, seed: int, image_size: int) -> Sampler:
-    pool = load_pool(root, split)
+def _sampler(load: Callable[[], Pool], recipe: Recipe, seed: int, image_size: int) -> Sampler:
     return Sampler(
-        pool, dict(recipe.sets), seed=seed, image_size=image_size, objects=recipe.objects
+        load(), dict(recipe.sets), seed=seed, image_size=image_size, objects=recipe.objects
     )
 
 
@@ -86,8 +83,8 @@ def _work(queue: Any, arguments: tuple[Any, ...], numbers: range, steps: int) ->
     try:
         sampler = _sampler(*arguments)
         for step in numbers:
-            queue.put(_draw(sampler, arguments[2], step, steps))
-    except DatasetError as error:
+            queue.put(_draw(sampler, arguments[1], step, steps))
+    except SamPluginsError as error:
         with suppress(Full):
             queue.put(error, timeout=PATIENCE_SECONDS)
 
@@ -103,7 +100,7 @@ def _take(queue: Any, process: Any) -> Batch:
                 "A process that prepares training pictures died (out of memory?): start again "
                 "with the same folder to resume, or with workers=0."
             ) from None
-        if isinstance(item, DatasetError):
+        if isinstance(item, SamPluginsError):
             raise item
         batch: Batch = item
         return batch
