@@ -92,7 +92,8 @@ class Segmenter(Protocol):
         EmbeddingError
             If another encoder made the embedding.
         PromptError
-            If `prompt.mask_input` has another size or region than this embedding's.
+            If a point or the whole box lies outside the encoded window, or `prompt.mask_input` has
+            another size or region than this embedding's.
         """
         ...
 
@@ -103,7 +104,10 @@ class Segmenter(Protocol):
         *,
         multimask_output: bool | None = None,
     ) -> Iterator[Masks]:
-        """Answer many prompts on one embedding, in order, batched inside."""
+        """Answer many prompts on one embedding, in order, batched inside.
+
+        All are checked at the call, with the errors of `decode`.
+        """
         ...
 
 

@@ -55,7 +55,8 @@ class TorchSegmenter:
         Images and prompts per forward pass. By default 1 and 4 on a CPU, where larger batches
         fall out of its caches, and 4 and 64 on an accelerator.
     max_cached_bytes
-        Bound on the features kept on the device for embeddings used lately.
+        Bound on the features kept on the device for embeddings used lately; the embeddings
+        themselves stay in memory with them.
     """
 
     def __init__(
