@@ -2,6 +2,7 @@
 
 import hashlib
 import multiprocessing
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -48,10 +49,10 @@ class Handler(BaseHTTPRequestHandler):
         site = self.site
         asked = self.headers["Range"]
         site.requests.append(asked)
-        self.close_connection = True
         if site.redirect and self.path != "/moved":
             self.send_response(302)
             self.send_header("Location", site.redirect)
+            self.send_header("Connection", "close")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -61,11 +62,13 @@ class Handler(BaseHTTPRequestHandler):
         if start >= len(site.content):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(site.content)}")
+            self.send_header("Connection", "close")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
         body = site.content[start:] + site.extra
         self.send_response(status)
+        self.send_header("Connection", "close")
         self.send_header("Content-Type", site.content_type)
         if site.etag:
             self.send_header("ETag", site.etag)
@@ -316,7 +319,7 @@ def test_more_than_any_checkpoint_is_refused(
 def test_a_hash_that_cannot_be_computed_is_not_claimed(
     tmp_path: Path, checkpoint: Checkpoint, digest: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "xxhash", None)
+    monkeypatch.setitem(sys.modules, "xxhash", None)
     unchecked = replace(checkpoint, digest=digest)
     assert not unchecked.verified
     assert download(unchecked, cache_dir=tmp_path).read_bytes() == CONTENT

@@ -3,11 +3,16 @@
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import hostile_checkpoints
 import pytest
 from hostile_checkpoints import FILES, PLACES, SPECS, build_tiny, tiny_state
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save
 
 from sam_plugins.errors import CheckpointError
 from sam_plugins.weights import load_model, loading
@@ -63,6 +68,30 @@ def test_a_hostile_file_is_refused_in_a_sentence_and_runs_nothing(
     path.write_bytes(make(canary))
     refused(path, message)
     assert not canary.exists()
+
+
+GOOD = {"torch": hostile_checkpoints.torch_bytes(tiny_state()), "safetensors": save(tiny_state())}
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    kind=st.sampled_from(sorted(GOOD)),
+    changes=st.lists(st.tuples(st.integers(0, 3000), st.binary(max_size=4)), max_size=4),
+    end=st.integers(0, 200),
+)
+def test_damage_anywhere_is_a_checkpoint_error_or_still_a_model(
+    kind: str, changes: list[tuple[int, bytes]], end: int
+) -> None:
+    data = bytearray(GOOD[kind])
+    for place, replacement in changes:
+        data[place : place + len(replacement)] = replacement
+    del data[len(data) - (end if end < 100 else 0) :]
+    with TemporaryDirectory() as folder, suppress(CheckpointError):
+        path = Path(folder) / "weights.pth"
+        path.write_bytes(data)
+        assert load_model(path, specs=SPECS).variant == "tiny"
 
 
 @pytest.mark.parametrize("name", PLACES)

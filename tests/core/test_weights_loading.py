@@ -13,7 +13,13 @@ from transformers import SamConfig, SamModel
 
 from sam_plugins.errors import CheckpointError, ModelError
 from sam_plugins.specs import SPECS, ModelSpec, build_model
-from sam_plugins.weights import LoadedModel, encoder_hash, load_model, model_hash
+from sam_plugins.weights import (
+    LoadedModel,
+    encoder_and_model_hash,
+    encoder_hash,
+    load_model,
+    model_hash,
+)
 from sam_plugins.weights.naming import published_names, unwrapped
 from sam_plugins.weights.torch_file import open_torch_file
 
@@ -294,7 +300,8 @@ def test_hashes_follow_the_numbers_and_nothing_else(tmp_path: Path, state: State
     assert encoder_hash(first) == encoder_hash(second)
     assert model_hash(first) == model_hash(second)
     assert len({encoder_hash(first), model_hash(first)}) == 2
-    encoder, whole = encoder_hash(first), model_hash(first)
+    encoder, whole = encoder_and_model_hash(first)
+    assert (encoder, whole) == (encoder_hash(first), model_hash(first))
     with torch.no_grad():
         first.get_parameter("mask_decoder.iou_token.weight")[0, 0] += 1
     assert encoder_hash(first) == encoder

@@ -1,7 +1,7 @@
 """Find, download, verify and load checkpoints. Importing it loads neither torch nor a network."""
 
 from sam_plugins.weights.download import download
-from sam_plugins.weights.hashing import encoder_hash, model_hash
+from sam_plugins.weights.hashing import encoder_and_model_hash, encoder_hash, model_hash
 from sam_plugins.weights.loading import LoadedModel, load_model
 from sam_plugins.weights.locate import cache_folder, find_checkpoint
 from sam_plugins.weights.registry import CHECKPOINTS, Checkpoint, checkpoint_named
@@ -13,6 +13,7 @@ __all__ = [
     "cache_folder",
     "checkpoint_named",
     "download",
+    "encoder_and_model_hash",
     "encoder_hash",
     "find_checkpoint",
     "load_model",

@@ -125,7 +125,7 @@ def unwrapped(tree: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
                 f"Expected nothing but tensors, found a Python object {shown(value.name)} at "
                 f"{shown(key)}, which is never unpickled: save the state dict alone."
             )
-        if isinstance(key, str) and len(key) <= MAX_NAME and hasattr(value, "shape"):
+        if len(key) <= MAX_NAME and hasattr(value, "shape"):
             tensors[key] = value
         else:
             unused.append(_label(key))
@@ -137,8 +137,8 @@ def unwrapped(tree: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
     return tensors, tuple(unused)
 
 
-def _label(key: object) -> str:
-    return str(key)[:MAX_NAME]
+def _label(key: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in key[:MAX_NAME])
 
 
 def published_names(tensors: Mapping[str, Any], unused: tuple[str, ...]) -> Named:

@@ -10,7 +10,7 @@ The operations are those that the standard library's `pickletools` documents.
 """
 
 import pickletools
-from typing import Any, TypeAlias
+from typing import Any
 
 from sam_plugins.errors import CheckpointError
 from sam_plugins.weights.declared import Foreign, call_result, foreign_name, shown, storage_from
@@ -19,8 +19,6 @@ __all__ = ["read_pickle"]
 
 MAX_OPERATIONS = 500_000
 """A state dict of 600 tensors needs about 20 000; this bounds time and memory."""
-
-Flat: TypeAlias = str | int | float | bytes | bool | None
 
 
 def read_pickle(data: bytes) -> Any:
@@ -75,7 +73,7 @@ _IGNORED = frozenset({"PROTO", "FRAME", "STOP"})
 class _Machine:
     """The stack and memo of a pickle; each operation makes at most one new value.
 
-    Keys of dicts that are not plain are dropped: hashing a deeply nested tuple takes for ever.
+    Only text is kept as a key: names are, and hashing a deeply nested tuple takes for ever.
     """
 
     def __init__(self) -> None:
@@ -121,7 +119,7 @@ class _Machine:
         if not isinstance(target, dict):
             raise TypeError(f"items for a {type(target).__name__}")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if isinstance(key, Flat):
+            if isinstance(key, str):
                 target[key] = value
 
     def _extend(self, items: list[Any]) -> None:

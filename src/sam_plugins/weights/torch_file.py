@@ -23,6 +23,8 @@ __all__ = ["TorchFile", "open_torch_file"]
 
 MAX_PICKLE_BYTES = 16 * 2**20
 MAX_DIRECTORY_BYTES = 16 * 2**20
+MAX_SPREAD = 16
+"""Numbers that a view may step over for each one that it holds; all are read."""
 
 
 def _damaged(found: str) -> CheckpointError:
@@ -90,8 +92,10 @@ class TorchFile:
         if need != have:
             raise _damaged(f"{have} bytes for {name}, which declares {need}")
         count, span = prod(tensor.shape), _span(tensor)
-        if count > span or tensor.offset + span > storage.count:
-            raise _damaged(f"{name} of {count} numbers declared over a record of {storage.count}")
+        if not count <= span <= MAX_SPREAD * count or tensor.offset + span > storage.count:
+            raise _damaged(
+                f"{name} of {count} numbers spread over {span} of a record of {storage.count}"
+            )
 
     def read(self, tensor: DeclaredTensor) -> "torch.Tensor":
         """The numbers of a checked tensor, contiguous, in memory of its own."""

@@ -130,24 +130,18 @@ def _response(url: str, headers: dict[str, str]) -> Iterator["requests.Response"
     import urllib3
 
     try:
-        with requests.Session() as session:
-            for _ in range(MAX_REDIRECTS + 1):
-                _check_address(url)
-                response = session.get(
-                    url,
-                    headers=headers,
-                    stream=True,
-                    allow_redirects=False,
-                    timeout=TIMEOUT_SECONDS,
-                )
-                with response:
-                    if not response.is_redirect:
-                        if response.status_code not in (200, 206, 416):
-                            raise TransferError(f"the server answered {response.status_code}")
-                        yield response
-                        return
-                    url = urljoin(url, response.headers["location"])
-            raise TransferError("the server redirects without end")
+        for _ in range(MAX_REDIRECTS + 1):
+            _check_address(url)
+            with requests.get(
+                url, headers=headers, stream=True, allow_redirects=False, timeout=TIMEOUT_SECONDS
+            ) as response:
+                if not response.is_redirect:
+                    if response.status_code not in (200, 206, 416):
+                        raise TransferError(f"the server answered {response.status_code}")
+                    yield response
+                    return
+                url = urljoin(url, response.headers["location"])
+        raise TransferError("the server redirects without end")
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise TransferError(
             f"no connection to {urlsplit(url).hostname} ({type(error).__name__})"
