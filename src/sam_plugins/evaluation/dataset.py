@@ -189,12 +189,7 @@ def find_targets(labels: NDArray[np.int64], min_area: int = 1) -> list[Target]:
     min_area
         Smaller objects are left out, pixels.
     """
-    values, ranks = np.unique(labels, return_inverse=True)
-    ranks = ranks.reshape(labels.shape)
-    if values[0] == 0:
-        values = values[1:]
-    else:
-        ranks = ranks + 1
+    values, ranks = _ranked(labels)
     targets = []
     for rank, spans in enumerate(ndimage.find_objects(ranks, len(values)), 1):
         rows, columns = spans
@@ -217,6 +212,19 @@ def choose_targets(
     rng = np.random.default_rng([seed, zlib.crc32(image_id.encode())])
     order = rng.permutation(len(targets))[:limit]
     return [targets[index] for index in sorted(order)]
+
+
+def _ranked(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The labels above 0 that occur, and the image with each one's rank, from 1, in its place."""
+    highest = int(labels.max(initial=0))
+    if highest > max(labels.size, IGNORE_LABEL):
+        values, ranks = np.unique(labels, return_inverse=True)
+        background = int(values[0] == 0)
+        return values[background:], ranks.reshape(labels.shape) + (1 - background)
+    present = np.bincount(labels.ravel(), minlength=highest + 1) > 0
+    present[0] = False
+    ranks = np.cumsum(present, dtype=np.int64)
+    return np.flatnonzero(present).astype(np.int64), ranks[labels]
 
 
 def _pairs(
