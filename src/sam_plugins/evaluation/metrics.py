@@ -1,5 +1,7 @@
 """How well a mask answers: intersection over union, over all pixels or along the border."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -106,7 +108,7 @@ def boundary_iou(
         If the shapes differ.
     """
     _same_shape(prediction, target, ignore)
-    width = max(1, round(dilation * float(np.hypot(*prediction.shape))))
+    width = max(1, round(dilation * math.hypot(*prediction.shape)))
     return iou(boundary_band(prediction, width), boundary_band(target, width), ignore)
 
 

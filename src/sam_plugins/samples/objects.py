@@ -107,6 +107,7 @@ def _place(
     toward_light = -((x - centre[0]) + (y - centre[1])) / (2 * radius)
     rim = np.clip(-shape, 0, 1)
     light = 0.62 + 0.5 * np.sqrt(rim) + 0.28 * toward_light + 0.025 * smooth_noise(rng, size, 3)
-    paint(canvas, np.clip(-shape * radius + 0.5, 0, 1), colour * light[..., None])
+    colours = (colour * light[..., None]).astype(np.float32)
+    paint(canvas, np.clip(-shape * radius + 0.5, 0, 1), colours)
     glint = blob(size, (centre[0] - 0.32 * radius, centre[1] - 0.34 * radius), (radius * 0.16,) * 2)
     paint(canvas, 0.6 * np.clip(-glint * 1.6, 0, 1), np.full(3, 255, np.float32))

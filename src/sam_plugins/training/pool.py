@@ -115,7 +115,7 @@ def shrunk(image: NDArray[np.uint8], levels: Sequence[NDArray[np.int32]]) -> Pic
 
 def _shrink_labels(level: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
     small = cv2.resize(level.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
-    return small.astype(np.int32)
+    return np.asarray(small, np.int32)
 
 
 def _cutouts(picture: Picture) -> list[NDArray[np.uint8]]:

@@ -190,7 +190,7 @@ def _warp_labels(
     labels = cv2.warpAffine(
         level.astype(np.float32), warp, (size, size), flags=cv2.INTER_NEAREST, borderValue=0
     )
-    return labels.astype(np.int32)
+    return np.asarray(labels, np.int32)
 
 
 def _centre(mask: NDArray[np.uint8]) -> tuple[float, float]:

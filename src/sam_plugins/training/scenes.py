@@ -186,7 +186,7 @@ def _blob(
 ) -> NDArray[np.int32]:
     """A closed outline with smooth radial noise."""
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    radii = np.ones(48)
+    radii: NDArray[np.float64] = np.ones(48)
     for order in range(2, 8):
         amplitude = rng.normal(0, 2 * roughness / order)
         radii += amplitude * np.cos(order * angle + rng.uniform(0, 2 * np.pi))
