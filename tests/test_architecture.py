@@ -19,7 +19,7 @@ LONGEST = 400
 
 IMPORT_EVERYTHING = """
 import importlib, logging, os, pkgutil, sys, warnings
-import torch
+import cv2, torch  # what these libraries set on their own import is theirs
 
 def settings():
     return {
