@@ -14,6 +14,10 @@ OTHERS_WEIGHT = 0.05
 """Weight of the answers that were not the best: without it they drift and cannot be ranked."""
 
 
+RANKING_WEIGHT = 4.0
+"""Weight of the IoU error of ambiguous answers: a good mask that is not chosen helps nobody."""
+
+
 def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
     """(N, C, h, w) logits against (N, h, w) bool -> (N, C) IoU; two empty masks agree."""
     mask, truth = logits > 0, targets[:, None]
@@ -55,7 +59,7 @@ def answer_loss(logits: Tensor, iou: Tensor, targets: Tensor, ambiguous: Tensor)
     error = (iou - mask_iou(logits.detach(), targets)) ** 2
     single, several = loss[:, 0], loss[:, 1:]
     three = several.min(1).values + OTHERS_WEIGHT * several.mean(1) + 0.25 * single
-    ranked = error[:, 1:].mean(1) * 2 + 0.25 * error[:, 0]
+    ranked = RANKING_WEIGHT * error[:, 1:].mean(1) + 0.25 * error[:, 0]
     return torch.where(ambiguous, three + ranked, single + error[:, 0]).mean()
 
 

@@ -82,19 +82,20 @@ class Recipe:
 NANO_RECIPE = Recipe(
     stages=(
         Stage(0.0, 192, 12, (0.8, 0.15, 0.05)),
-        Stage(0.25, 224, 10, (0.6, 0.25, 0.15)),
-        Stage(0.6, 256, 8, (0.5, 0.25, 0.15, 0.1)),
-        Stage(0.85, 384, 4, (0.5, 0.2, 0.15, 0.1, 0.05)),
+        Stage(0.25, 224, 10, (0.7, 0.2, 0.1)),
+        Stage(0.5, 256, 8, (0.6, 0.2, 0.12, 0.08)),
+        Stage(0.7, 384, 4, (0.6, 0.2, 0.1, 0.05, 0.05)),
+        Stage(0.93, 512, 2, (0.6, 0.2, 0.1, 0.05, 0.05)),
     ),
     sets={
-        "dsb2018": 0.30,
-        "coco_ccby": 0.25,
-        "dali_pixabay": 0.10,
+        "dsb2018": 0.20,
+        "coco_ccby": 0.34,
+        "dali_pixabay": 0.16,
         "fruits_nuts": 0.05,
         "publaynet_examples": 0.02,
-        "maize_clsm": 0.015,
+        "maize_clsm": 0.01,
         "embl_neubias": 0.01,
-        "synthetic": 0.255,
+        "synthetic": 0.21,
     },
 )
 

@@ -17,6 +17,9 @@ from sam_plugins.training.scenes import SceneMaker
 __all__ = ["Batch", "Sampler"]
 
 MEAN = np.array((123.675, 116.28, 103.53), np.float32)
+INSTANCE_CHANCE = 0.8
+"""How often an object is taken from the first level, whole instances, and not from the last."""
+
 UPRIGHT = ("coco_ccby", "dali_pixabay")
 """Sets with an up and a down that a user's pictures share: mirrored, never turned over."""
 
@@ -169,7 +172,7 @@ class Sampler:
         if not any(candidates):
             return []
         for _ in range(self.objects):
-            first = not candidates[-1] or (bool(candidates[0]) and rng.random() < 0.65)
+            first = not candidates[-1] or (bool(candidates[0]) and rng.random() < INSTANCE_CHANCE)
             options = candidates[0 if first else -1]
             number, value = options[rng.integers(len(options))]
             chosen.append((picture.levels[number] == value).astype(np.uint8))
