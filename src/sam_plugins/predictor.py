@@ -25,7 +25,7 @@ from sam_plugins.transforms import (
     window_of,
 )
 from sam_plugins.types import Box, Embedding, Image, Masks, Prompt
-from sam_plugins.weights import encoder_hash, model_hash
+from sam_plugins.weights import encoder_and_model_hash
 
 __all__ = ["TorchSegmenter"]
 
@@ -52,8 +52,8 @@ class TorchSegmenter:
     engine
         Name of that engine, for `info`.
     encode_batch_size, decode_batch_size
-        Images and prompts per forward pass. By default 1 and 4 on a CPU, where larger batches
-        fall out of its caches, and 4 and 64 on an accelerator.
+        Images and prompts per forward pass. By default one at a time on a CPU, where larger
+        batches fall out of its caches and change the last digits, and 4 and 64 on an accelerator.
     max_cached_bytes
         Bound on the features kept on the device for embeddings used lately; the embeddings
         themselves stay in memory with them.
@@ -74,10 +74,11 @@ class TorchSegmenter:
     ) -> None:
         self._device = torch.device(device)
         on_cpu = self._device.type == "cpu"
+        encoder_hash, model_hash = encoder_and_model_hash(model)
         self._info = SegmenterInfo(
             name=name,
-            encoder_id=_identity(encoder_hash(model), PREPROCESSING, numerics),
-            model_id=_identity(model_hash(model), PREPROCESSING, numerics),
+            encoder_id=_identity(encoder_hash, PREPROCESSING, numerics),
+            model_id=_identity(model_hash, PREPROCESSING, numerics),
             image_size=model.image_size,
             low_res_size=model.low_res_size,
             numerics=numerics,
@@ -88,7 +89,7 @@ class TorchSegmenter:
         self._model = model.to(self._device).eval()
         self._encoder = encoder or self._model.encode_image
         self._encode_batch_size = encode_batch_size or (1 if on_cpu else 4)
-        self._decode_batch_size = decode_batch_size or (4 if on_cpu else 64)
+        self._decode_batch_size = decode_batch_size or (1 if on_cpu else 64)
         self._features = _DeviceFeatures(self._device, max_cached_bytes)
         self._lock = Lock()
 

@@ -23,6 +23,7 @@ GROUP = "sam_plugins.commands"
 COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("sam_plugins.cli.predict:predict", "Segment one object from clicks or a box."),
     "segment": ("sam_plugins.cli.segment:segment", "Segment everything in a picture or a folder."),
+    "train": ("sam_plugins.cli.train:train", "Fine-tune a model on your own pictures."),
     "models": ("sam_plugins.cli.models:models", "List known models and which are on this machine."),
     "download": ("sam_plugins.cli.models:download", "Fetch the weights of a known model."),
     "info": ("sam_plugins.cli.info:info", "Show versions, device, threads, model and folders."),
