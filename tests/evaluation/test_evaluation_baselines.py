@@ -76,7 +76,7 @@ def test_grab_cut_finds_the_object_in_the_box(margin):
 def test_grab_cut_knows_the_order_of_the_channels():
     image, _ = disc_scene()
     seen = []
-    cv2 = pytest.importorskip("cv2")
+    import cv2
     original = cv2.grabCut
 
     def spy(picture, *rest):
