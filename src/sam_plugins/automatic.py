@@ -95,12 +95,15 @@ def _require(name: str, value: float, low: float, high: float) -> None:
 
 DEFAULT_SETTINGS: Mapping[str, AutomaticSettings] = MappingProxyType(
     {
-        "nano": AutomaticSettings(pred_iou_thresh=0.5, stability_score_thresh=0.8),
+        "nano": AutomaticSettings(
+            points_per_side=16, pred_iou_thresh=0.5, stability_score_thresh=0.8
+        ),
     }
 )
 """Settings of models that the published ones do not suit, by `SegmenterInfo.name`.
 
-Thresholds are in the model's own scale: a smaller model predicts lower IoUs for masks as good.
+Thresholds are in the model's own scale: a smaller model predicts lower IoUs for masks as good. A
+model that sees half as many pixels has points as far apart with half as many per side.
 """
 
 

@@ -161,7 +161,8 @@ def test_pictures_of_one_stem_do_not_meet(run, folder, tmp_path):
         (["nowhere"], 1, "nowhere"),
         (["empty"], 1, ".png"),
         (["pictures", "--out", "pictures"], 2, "--out"),
-        (["pictures", "--points-per-side", "0"], 1, "points_per_side"),
+        (["pictures", "--points-per-side", "0"], 2, "--points-per-side"),
+        (["pictures", "--pred-iou-thresh", "88"], 2, "--pred-iou-thresh"),
         (["pictures/notes.txt"], 1, "notes.txt"),
     ],
 )

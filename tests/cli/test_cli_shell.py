@@ -121,7 +121,7 @@ def raising(error):
         (ModelError("Expected a, found b: do c."), "Error: Expected a, found b: do c."),
         (PermissionError(13, "Permission denied", "/x"), "Error: Permission denied: /x"),
         (MemoryError(), "memory"),
-        (ZeroDivisionError("by zero"), "Unexpected ZeroDivisionError: by zero."),
+        (ZeroDivisionError("by zero"), "Error: unexpected ZeroDivisionError: by zero."),
     ],
 )
 def test_failures_are_one_sentence_and_exit_code_1(run, picture, monkeypatch, error, said):

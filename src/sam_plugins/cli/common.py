@@ -75,10 +75,12 @@ def print_json(document: Any) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator["Progress"]:
-    """A progress bar on standard error that is gone when the work is done."""
+    """A progress bar on standard error, if that is a terminal; gone when the work is done."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(*columns, console=notes(), transient=True) as progress:
+    console = notes()
+    off = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=off) as progress:
         yield progress

@@ -34,21 +34,22 @@ class GuardedGroup(TyperGroup):
         except Exception as error:
             if _is_typers_own(error) or common_of(ctx).debug:
                 raise
-            notes().print(sentence(error), style="red", markup=False, soft_wrap=True)
+            text = f"Error: {sentence(error)}"
+            notes().print(text, style="red", markup=False, soft_wrap=True)
             raise typer.Exit(1) from error
 
 
 def sentence(error: Exception) -> str:
     """What to tell a person about an error."""
     if isinstance(error, SamPluginsError):
-        return f"Error: {error}"
+        return str(error)
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
-        return f"Error: {error.strerror}{where}"
+        return f"{error.strerror}{where}"
     if isinstance(error, MemoryError):
-        return "Error: there is not enough memory for this; try a smaller picture or model."
+        return "There is not enough memory for this; try a smaller picture or model."
     return (
-        f"Unexpected {type(error).__name__}: {error}. This is a defect of sam-plugins; run again "
+        f"unexpected {type(error).__name__}: {error}. This is a defect of sam-plugins; run again "
         "with --debug to see where."
     )
 

@@ -63,7 +63,11 @@ def download(
 
     known = checkpoint_named(name)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, TransferSpeedColumn(), console=notes(), transient=True) as progress:
+    console = notes()
+    off = not console.is_terminal
+    with Progress(
+        *columns, TransferSpeedColumn(), console=console, transient=True, disable=off
+    ) as progress:
         task = progress.add_task(name, total=known.size_bytes if known else None)
 
         def advance(done: int, total: int | None) -> None:

@@ -31,7 +31,7 @@ def predict(
     multimask: Annotated[
         bool, typer.Option("--multimask", help="Keep all three answers, ranked.")
     ] = False,
-    page: Annotated[int, typer.Option("--page", help="Of a file with several, from 0.")] = 0,
+    page: Annotated[int, typer.Option("--page", min=0, help="Of a file with several, from 0.")] = 0,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path(
         "sam_output"
     ),

@@ -13,6 +13,7 @@ from sam_plugins.cli.guard import sentence
 from sam_plugins.errors import ImageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
 
     from sam_plugins.automatic import AutomaticSettings
@@ -29,19 +30,24 @@ def segment(
         typer.Argument(help="A picture, or a folder of them.", metavar="IMAGE|FOLDER"),
     ],
     points_per_side: Annotated[
-        int | None, typer.Option("--points-per-side", help="Of the grid of points.")
+        int | None, typer.Option("--points-per-side", min=1, max=256, help="Of the grid of points.")
     ] = None,
     pred_iou_thresh: Annotated[
-        float | None, typer.Option("--pred-iou-thresh", help="Keep masks predicted better.")
+        float | None,
+        typer.Option("--pred-iou-thresh", min=0, max=1, help="Keep masks predicted better."),
     ] = None,
     stability_score_thresh: Annotated[
-        float | None, typer.Option("--stability-score-thresh", help="Keep masks as stable.")
+        float | None,
+        typer.Option("--stability-score-thresh", min=0, max=1, help="Keep masks as stable."),
     ] = None,
     min_area: Annotated[
-        int | None, typer.Option("--min-area", help="Fill holes, drop islands of fewer pixels.")
+        int | None,
+        typer.Option("--min-area", min=0, help="Fill holes, drop islands of fewer pixels."),
     ] = None,
-    max_masks: Annotated[int | None, typer.Option("--max-masks", help="Keep the best.")] = None,
-    page: Annotated[int, typer.Option("--page", help="Of files with several, from 0.")] = 0,
+    max_masks: Annotated[
+        int | None, typer.Option("--max-masks", min=1, help="Keep the best.")
+    ] = None,
+    page: Annotated[int, typer.Option("--page", min=0, help="Of files with several, from 0.")] = 0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do finished pictures again.")
     ] = False,
@@ -55,6 +61,7 @@ def segment(
     JSON of all as well. Pictures that are finished are skipped, so that a stopped run goes on where
     it was; one that fails is reported at the end and stops nothing.
     """
+    from sam_plugins.automatic import default_settings
     from sam_plugins.cli.files import output_folder
     from sam_plugins.cli.outputs import MERGED, merge, outputs_of, pictures_in
 
@@ -70,11 +77,10 @@ def segment(
         "min_mask_region_area": min_area,
         "max_masks": max_masks,
     }
-    given = {name: value for name, value in changes.items() if value is not None}
-    settings = _settings(None, given)
+    given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     folder, common = output_folder(out), common_of(ctx)
     segmenter = shared.open_model(common)
-    settings = _settings(segmenter.info.name, given)
+    settings = replace(default_settings(segmenter.info.name), **given)
     info = {
         "model": segmenter.info.name,
         "model_id": segmenter.info.model_id,
@@ -92,7 +98,8 @@ def segment(
                 except Exception as error:
                     if not source.is_dir():
                         raise
-                    failures[str(outputs.source)] = _report(outputs.source, error, common)
+                    failures[str(outputs.source)] = sentence(error)
+                    _report(progress.console, outputs.source, error, common)
             progress.advance(task)
     done = [outputs for outputs in planned if str(outputs.source) not in failures]
     if source.is_dir() and done:
@@ -100,13 +107,6 @@ def segment(
     _summary(done, failures, folder, common)
     if failures:
         raise typer.Exit(1)
-
-
-def _settings(model: str | None, changes: dict[str, Any]) -> "AutomaticSettings":
-    """Settings of the model, or the published ones to check the changes early."""
-    from sam_plugins.automatic import default_settings
-
-    return replace(default_settings(model or ""), **changes)
 
 
 def _one(
@@ -133,12 +133,12 @@ def _one(
         progress.remove_task(task)
 
 
-def _report(source: Path, error: Exception, common: Common) -> str:
-    text = sentence(error)
-    notes().print(f"{source.name}: {text}", style="red", markup=False, soft_wrap=True)
+def _report(console: "Console", source: Path, error: Exception, common: Common) -> None:
+    """Tell a failure above the progress bar, which has its own console."""
+    text = f"{source.name}: {sentence(error)}"
+    console.print(text, style="red", markup=False, soft_wrap=True)
     if common.debug:
-        notes().print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True)
-    return text
+        console.print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True)
 
 
 def _summary(done: "list[Outputs]", failures: dict[str, str], folder: Path, common: Common) -> None:
@@ -149,6 +149,7 @@ def _summary(done: "list[Outputs]", failures: dict[str, str], folder: Path, comm
         return
     for source, count in counts.items():
         results().print(f"{count:6d} objects   {Path(source).name}", markup=False)
-    results().print(f"Results: {folder}", markup=False, soft_wrap=True)
+    if done:
+        results().print(f"Results: {folder}", markup=False, soft_wrap=True)
     if failures:
         notes().print(f"{len(failures)} of {len(failures) + len(done)} pictures failed.")
