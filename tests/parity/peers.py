@@ -48,7 +48,7 @@ def random_state(module: nn.Module, seed: int) -> State:
     """Random values for every tensor of a model; `module` may be on "meta" and is not changed.
 
     Nothing is zero, relative positions least of all; activations stay near unit scale and logits
-    between 0.1 and 1, so that an absolute tolerance on them means something.
+    roughly between 0.1 and 1, so that an absolute tolerance on them means something.
     """
     generator = torch.Generator().manual_seed(seed)
     state = {}
