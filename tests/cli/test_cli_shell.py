@@ -74,7 +74,7 @@ def test_version_is_the_packages(run):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["predrict"], "predict"),
+        (["predrict"], "predrict"),
         (["predict"], "IMAGE"),
         (["predict", "x.png"], "--point"),
         (["predict", "x.png", "--neg", "1,2"], "--point"),
