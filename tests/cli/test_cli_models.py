@@ -81,7 +81,7 @@ def test_info_names_versions_device_and_folders(run, cache):
     assert document["device"] == "cpu"
     assert document["model"] == "vit_b"
     assert "sam-plugins download vit_b" in document["weights"]
-    assert document["cache folder"] == str(cache)
+    assert document["cache_folder"] == str(cache)
     assert document["versions"]["torch"]
     assert document["threads"] >= 1
     text = run("info").stdout

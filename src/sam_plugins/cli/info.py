@@ -55,11 +55,11 @@ def _document(model: str | None, device: str | None) -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "device": place,
-        "device name": torch.cuda.get_device_name(place) if place.startswith("cuda") else place,
+        "device_name": torch.cuda.get_device_name(place) if place.startswith("cuda") else place,
         "threads": thread_budget(),
         "model": name,
         "weights": weights,
-        "cache folder": str(cache_folder()),
+        "cache_folder": str(cache_folder()),
     }
 
 
