@@ -41,7 +41,7 @@ class ModelSpec:
 
 # fmt: off
 SPECS: Mapping[str, ModelSpec] = {spec.name: spec for spec in (
-    ModelSpec("nano", "nano", 512),
+    ModelSpec("nano", "nano", 384),
     ModelSpec("vit_t", "tiny_vit", 1024, {"embed_dims": (64, 128, 160, 320), "depths": (2, 2, 6, 2), "num_heads": (2, 4, 5, 10), "window_sizes": (7, 7, 14, 7)}),  # noqa: E501
     ModelSpec("vit_b", "vit", 1024, {"embed_dim": 768, "depth": 12, "num_heads": 12, "global_attn_indexes": (2, 5, 8, 11)}),  # noqa: E501
     ModelSpec("vit_l", "vit", 1024, {"embed_dim": 1024, "depth": 24, "num_heads": 16, "global_attn_indexes": (5, 11, 17, 23)}),  # noqa: E501

@@ -132,7 +132,7 @@ class Nano(PromptableModel):
     def __init__(
         self,
         *,
-        image_size: int = 512,
+        image_size: int = 384,
         widths: Sequence[int] = (24, 64, 128, 192),
         depths: Sequence[int] = (2, 3, 6),
         width: int = 96,
