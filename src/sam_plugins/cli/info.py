@@ -22,17 +22,11 @@ def info(ctx: typer.Context) -> None:
     if common.as_json:
         print_json(document)
         return
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
     for name, value in document.items():
-        shown = (
-            ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        )
-        table.add_row(name, str(shown))
-    results().print(table, markup=False)
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {text}" for key, text in value.items())
+        line = f"{name.replace('_', ' '):14}{value}"
+        results().print(line, markup=False, soft_wrap=True)
 
 
 def _document(model: str | None, device: str | None) -> dict[str, Any]:
