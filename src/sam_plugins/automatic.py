@@ -103,7 +103,7 @@ DEFAULT_SETTINGS: Mapping[str, AutomaticSettings] = MappingProxyType(
 """Settings of models that the published ones do not suit, by `SegmenterInfo.name`.
 
 Thresholds are in the model's own scale: a smaller model predicts lower IoUs for masks as good. A
-model that sees half as many pixels has points as far apart with half as many per side.
+model that sees fewer pixels needs fewer points for the same distance between them.
 """
 
 
