@@ -27,11 +27,11 @@ def test_only_the_best_ambiguous_answer_is_pulled_hard() -> None:
     logits = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
     logits[:, 2] += torch.where(target, 3.0, -3.0)[0]
     logits.requires_grad_(True)
-    answer_loss(logits, torch.zeros(1, 4), target, torch.tensor([True])).backward()
+    answer_loss(logits, torch.zeros(1, 4), target.float(), torch.tensor([True])).backward()
     pull = logits.grad.abs().sum((2, 3))[0]
     assert pull[2] < pull[0]
     logits.grad = None
-    answer_loss(logits, torch.zeros(1, 4), target, torch.tensor([False])).backward()
+    answer_loss(logits, torch.zeros(1, 4), target.float(), torch.tensor([False])).backward()
     pull = logits.grad.abs().sum((2, 3))[0]
     assert pull[0] > 0
     assert pull[1:].sum() == 0
@@ -40,10 +40,10 @@ def test_only_the_best_ambiguous_answer_is_pulled_hard() -> None:
 def test_predicted_iou_is_trained_towards_the_true_one() -> None:
     target = _square()
     logits = torch.where(target, 4.0, -4.0)[:, None].repeat(1, 4, 1, 1)
-    right, wrong = torch.ones(1, 4), torch.zeros(1, 4)
+    right, wrong, truth = torch.ones(1, 4), torch.zeros(1, 4), target.float()
     for ambiguous in (True, False):
         flag = torch.tensor([ambiguous])
-        assert answer_loss(logits, right, target, flag) < answer_loss(logits, wrong, target, flag)
+        assert answer_loss(logits, right, truth, flag) < answer_loss(logits, wrong, truth, flag)
 
 
 def test_affinity_prefers_features_that_separate_objects() -> None:

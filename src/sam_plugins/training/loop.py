@@ -165,7 +165,8 @@ class Trainer:
     ) -> tuple[Tensor, float, float]:
         pixels = torch.from_numpy(batch.pixels).to(self.device)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        targets, index, centres = self._targets(batch)
+        coverage, index, centres = self._targets(batch)
+        targets = coverage >= 0.5
         with torch.set_grad_enabled(not self.recipe.freeze_encoder):
             features = self.task.model.encode_image(pixels)
         kind = pixels.device.type
@@ -182,7 +183,7 @@ class Trainer:
             logits, iou = self.task.answer(features, index, prompts, origin)
             logits, iou = logits.float(), iou.float()
             with torch.autocast(kind, enabled=False):
-                total = total + answer_loss(logits, iou, targets, prompts.ambiguous) / rounds
+                total = total + answer_loss(logits, iou, coverage, prompts.ambiguous) / rounds
             pick = torch.where(prompts.ambiguous, 1 + iou[:, 1:].argmax(1), 0)
             if number == 0:
                 chosen, best = _first_click(logits.detach(), pick, targets, prompts.ambiguous)
@@ -192,10 +193,10 @@ class Trainer:
         return total, chosen, best
 
     def _targets(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Targets at the resolution of the logits, without those that vanish there."""
+        """How much of each cell of the logits a target covers, without those that vanish there."""
         full = torch.from_numpy(batch.targets).to(self.device)[:, None].float()
-        small = F.avg_pool2d(full, self.task.stride)[:, 0] >= 0.5
-        kept = small.flatten(1).any(1)
+        small = F.avg_pool2d(full, self.task.stride)[:, 0]
+        kept = (small >= 0.5).flatten(1).any(1)
         index = torch.from_numpy(batch.index).to(self.device)
         centres = torch.from_numpy(batch.centres).to(self.device)
         return small[kept], index[kept], centres[kept]

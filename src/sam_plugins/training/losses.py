@@ -26,9 +26,9 @@ def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
     return torch.where(union > 0, overlap / union.clamp(min=1), torch.ones_like(union))
 
 
-def _per_mask(logits: Tensor, targets: Tensor) -> Tensor:
+def _per_mask(logits: Tensor, coverage: Tensor) -> Tensor:
     """(N, C) focal and dice loss of each answer."""
-    truth = targets[:, None].float().expand_as(logits)
+    truth = coverage[:, None].expand_as(logits)
     chance = logits.sigmoid()
     cross = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     right = chance * truth + (1 - chance) * (1 - truth)
@@ -39,7 +39,7 @@ def _per_mask(logits: Tensor, targets: Tensor) -> Tensor:
     return FOCAL_WEIGHT * focal + dice
 
 
-def answer_loss(logits: Tensor, iou: Tensor, targets: Tensor, ambiguous: Tensor) -> Tensor:
+def answer_loss(logits: Tensor, iou: Tensor, coverage: Tensor, ambiguous: Tensor) -> Tensor:
     """Loss of one round.
 
     Only the best of the three answers to an ambiguous prompt is trained fully; otherwise only
@@ -50,13 +50,14 @@ def answer_loss(logits: Tensor, iou: Tensor, targets: Tensor, ambiguous: Tensor)
     ----------
     logits, iou
         (N, 4, h, w) and (N, 4), the single answer first.
-    targets
-        (N, h, w) bool.
+    coverage
+        (N, h, w) float, how much of each cell the object covers, 0..1: a hard target would shift
+        every border by part of a cell.
     ambiguous
         (N,) bool.
     """
-    loss = _per_mask(logits, targets)
-    error = (iou - mask_iou(logits.detach(), targets)) ** 2
+    loss = _per_mask(logits, coverage)
+    error = (iou - mask_iou(logits.detach(), coverage >= 0.5)) ** 2
     single, several = loss[:, 0], loss[:, 1:]
     three = several.min(1).values + OTHERS_WEIGHT * several.mean(1) + 0.25 * single
     ranked = RANKING_WEIGHT * error[:, 1:].mean(1) + 0.25 * error[:, 0]
