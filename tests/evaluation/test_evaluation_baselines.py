@@ -77,6 +77,7 @@ def test_grab_cut_knows_the_order_of_the_channels():
     image, _ = disc_scene()
     seen = []
     import cv2
+
     original = cv2.grabCut
 
     def spy(picture, *rest):

@@ -1,6 +1,8 @@
+import hashlib
 import importlib.util
 import json
 import sys
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +112,17 @@ def test_no_round_sees_the_picture_of_another():
     assert first.shape == second.shape == (31, 47, 3)
     assert (first != second).mean() > 0.5
     np.testing.assert_array_equal(first, speed.picture(31, 47, 0))
+
+
+def test_the_committed_baselines_belong_to_the_committed_split():
+    accuracy = script("accuracy")
+    report = Report.from_json(accuracy.KNOWN_BASELINES.read_text(encoding="utf-8"))
+    split = resources.files("sam_plugins.training").joinpath("split.json").read_bytes()
+    assert report.settings["split_sha256"] == hashlib.sha256(split).hexdigest()
+    assert report.settings["subset"] == "val"
+    assert set(report.settings["baselines"]) >= {"nuclei", "photographs"}
+    page = accuracy.KNOWN_BASELINES.with_suffix(".md").read_text(encoding="utf-8")
+    for row in report.rows():
+        start = f"| {row.group} | {row.prompt} | {row.method} | {row.estimate.n_objects} |"
+        (line,) = [line for line in page.splitlines() if line.startswith(start)]
+        assert float(line.split("|")[6]) == pytest.approx(row.estimate.mean, abs=0.0011)

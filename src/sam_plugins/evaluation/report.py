@@ -167,7 +167,13 @@ class Report:
         from rich import box
         from rich.table import Table
 
-        table = Table(*_COLUMNS[:3], box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        table = Table(
+            *_COLUMNS[:3],
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+            show_edge=False,
+        )
         for name in _COLUMNS[3:]:
             table.add_column(name, justify="right")
         last = ""
@@ -262,21 +268,15 @@ def _cells(row: Row) -> list[str]:
     e = row.estimate
     oracle = "–" if row.oracle is None else f"{row.oracle:.3f}"
     counts = [str(e.n_objects), str(e.n_clusters)]
-    interval = _interval(e, ".3f")
+    interval = "–" if math.isnan(e.low) else f"{e.low:.3f}–{e.high:.3f}"
     return [row.group, row.prompt, row.method, *counts, f"{e.mean:.3f}", interval, oracle]
 
 
 def _margin_cells(margin: Margin) -> list[str]:
     d = margin.difference
     counts = [str(d.n_objects), str(d.n_clusters)]
-    interval = _interval(d, "+.3f")
+    interval = "–" if math.isnan(d.low) else f"{d.low:+.3f} to {d.high:+.3f}"
     return [margin.group, margin.prompt, margin.other, *counts, f"{d.mean:+.3f}", interval]
-
-
-def _interval(estimate: Estimate, form: str) -> str:
-    if math.isnan(estimate.low):
-        return "–"
-    return f"{estimate.low:{form}} to {estimate.high:{form}}"
 
 
 def _record(row: Row) -> dict[str, Any]:
