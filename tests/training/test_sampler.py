@@ -1,6 +1,14 @@
 """Batches: decided by seed and number alone, and true to the labels."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 from scenes_for_tests import SMALL, small_pool
 
@@ -41,6 +49,44 @@ def test_workers_change_nothing() -> None:
         _same(one, other)
     for one, other in zip(plain[3:], batches(1, 3), strict=True):
         _same(one, other)
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import multiprocessing
+from scenes_for_tests import SMALL, small_pool
+from sam_plugins.training.stream import batch_stream
+
+if __name__ == "__main__":
+    stream = batch_stream(
+        small_pool, SMALL, seed=1, image_size=64, first=0, steps=10_000, workers=1
+    )
+    next(stream)
+    print(multiprocessing.active_children()[0].pid, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes end differently here")
+def test_workers_end_when_the_training_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "stream.py"
+    script.write_text(SCRIPT.format(tests=str(Path(__file__).parent)))
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        os.kill(process.pid, signal.SIGKILL)
+    for _ in range(300):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.2)
+    os.kill(worker, signal.SIGKILL)
+    pytest.fail("the worker outlived its training by a minute")
 
 
 def test_centres_lie_inside_their_objects_and_padding_is_zero() -> None:

@@ -2,7 +2,6 @@
 
 import multiprocessing
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from queue import Empty, Full
 from typing import Any
 
@@ -16,7 +15,7 @@ from sam_plugins.training.sampler import Batch, Sampler
 __all__ = ["batch_stream"]
 
 AHEAD = 4
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 2.0
 
 
 def batch_stream(
@@ -83,10 +82,23 @@ def _work(queue: Any, arguments: tuple[Any, ...], numbers: range, steps: int) ->
     try:
         sampler = _sampler(*arguments)
         for step in numbers:
-            queue.put(_draw(sampler, arguments[1], step, steps))
+            if not _delivered(queue, _draw(sampler, arguments[1], step, steps)):
+                return
     except SamPluginsError as error:
-        with suppress(Full):
-            queue.put(error, timeout=PATIENCE_SECONDS)
+        _delivered(queue, error)
+
+
+def _delivered(queue: Any, item: Batch | SamPluginsError) -> bool:
+    """Wait for room in the queue; False when whoever reads it was killed."""
+    parent = multiprocessing.parent_process()
+    while parent is None or parent.is_alive():
+        try:
+            queue.put(item, timeout=PATIENCE_SECONDS)
+        except Full:
+            continue
+        return True
+    queue.cancel_join_thread()
+    return False
 
 
 def _take(queue: Any, process: Any) -> Batch:
