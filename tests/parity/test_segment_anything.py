@@ -128,6 +128,7 @@ def test_masks_of_odd_sizes_agree(original_size):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_vit_b_at_full_size():
     model, state = peers.ours(peers.VIT_B)
     peer = peers.SegmentAnything(peers.VIT_B, state)

@@ -55,6 +55,7 @@ def test_the_renamed_weights_are_all_of_its_weights():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_vit_b_at_full_size():
     model, state = peers.ours(peers.VIT_B, seed=7)
     peer = peers.Transformers(peers.VIT_B, state)
