@@ -114,6 +114,7 @@ def test_nothing_to_remove(mode):
 def test_removal_agrees_with_opencv(mask, min_area):
     """The published function, step by step, on OpenCV's components."""
     import cv2
+
     for mode in ("holes", "islands"):
         working = (mask ^ (mode == "holes")).astype(np.uint8)
         count, regions, stats, _ = cv2.connectedComponentsWithStats(working, 8)
