@@ -104,7 +104,7 @@ def test_an_image_is_not_looked_at_before_its_turn(watched):
 
 
 def test_prompts_of_one_kind_share_a_forward_pass(watched, image):
-    segmenter = watched.segmenter()
+    segmenter = watched.segmenter(decode_batch_size=4)
     embedding = segmenter.encode(image)
     prompts = [POINT, BOX] * 6 + [PAIR]
     assert len(list(segmenter.decode_many(embedding, prompts))) == 13
