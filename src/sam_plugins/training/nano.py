@@ -1,7 +1,8 @@
 """Train the bundled model: one command, resumable, recorded.
 
 ``python -m sam_plugins.training.nano POOL RUN --steps N`` continues RUN where it stopped and
-writes ``nano.safetensors`` (fp16) with its provenance beside it.
+writes ``nano.safetensors`` (fp16) with its provenance beside it. ``--start WEIGHTS`` begins a new
+run from weights instead of from nothing.
 """
 
 import argparse
@@ -20,13 +21,15 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from sam_plugins.errors import ModelError
 from sam_plugins.model.nano import Nano
 from sam_plugins.training.loop import Progress, Trainer
 from sam_plugins.training.pool import load_pool
-from sam_plugins.training.recipe import NANO_RECIPE, Recipe
+from sam_plugins.training.recipe import NANO_CONTINUED, NANO_RECIPE, Recipe
 from sam_plugins.training.split import Split, committed_split
 from sam_plugins.training.stream import batch_stream
 from sam_plugins.training.tasks import NanoTask
+from sam_plugins.weights import load_model
 
 __all__ = ["export_weights", "train_nano"]
 
@@ -39,9 +42,9 @@ def train_nano(
     seed: int = 0,
     device: str = "cpu",
     workers: int = 1,
-    recipe: Recipe = NANO_RECIPE,
+    start: Path | None = None,
+    recipe: Recipe | None = None,
     split: Split | None = None,
-    model: Nano | None = None,
 ) -> Iterator[Progress]:
     """Train or resume, yielding after every step; on the last one the weights are exported.
 
@@ -55,10 +58,15 @@ def train_nano(
         Length of the whole run. A run may be resumed with another length.
     seed
         Decides first weights, batches and clicks.
+    start
+        Weights to begin from; random ones by default.
+    recipe
+        `NANO_RECIPE`, or `NANO_CONTINUED` with `start`, by default.
     """
     split = split or committed_split()
+    recipe = recipe or (NANO_CONTINUED if start else NANO_RECIPE)
     torch.manual_seed(seed)
-    model = model or Nano()
+    model = Nano() if start is None else _loaded(start)
     trainer = Trainer(NanoTask(model), recipe, steps=steps, folder=folder, seed=seed, device=device)
     trainer.resume()
     began = time.time()
@@ -71,10 +79,10 @@ def train_nano(
         steps=steps,
         workers=workers,
     )
-    _provenance(folder, trainer, split)
+    _provenance(folder, trainer, split, start=str(start))
     yield from trainer.run(batches)
     export_weights(trainer, folder / "nano.safetensors")
-    _provenance(folder, trainer, split, seconds=time.time() - began)
+    _provenance(folder, trainer, split, seconds=round(time.time() - began))
 
 
 def export_weights(trainer: Trainer, path: Path) -> None:
@@ -86,7 +94,14 @@ def export_weights(trainer: Trainer, path: Path) -> None:
     save_file(halves, path, metadata={"model": "nano", "step": str(trainer.step)})
 
 
-def _provenance(folder: Path, trainer: Trainer, split: Split, seconds: float | None = None) -> None:
+def _loaded(start: Path) -> Nano:
+    model = load_model(start, variant="nano").model
+    if not isinstance(model, Nano):
+        raise ModelError(f"{start} holds another model than nano: `sam-plugins train` tunes those.")
+    return model
+
+
+def _provenance(folder: Path, trainer: Trainer, split: Split, **more: Any) -> None:
     """Append what this part of the run was: commit, seed, data, settings, machine."""
     record: dict[str, Any] = {
         "commit": _commit(),
@@ -98,9 +113,8 @@ def _provenance(folder: Path, trainer: Trainer, split: Split, seconds: float | N
         "torch": torch.__version__,
         "machine": f"{platform.processor() or platform.machine()}, "
         f"{torch.get_num_threads()} threads, {trainer.device}",
+        **more,
     }
-    if seconds is not None:
-        record["seconds"] = round(seconds)
     with (folder / "provenance.jsonl").open("a") as stream:
         stream.write(json.dumps(record) + "\n")
 
@@ -121,6 +135,7 @@ def _main() -> None:
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--start", type=Path)
     parser.add_argument("--workers", type=int, default=1)
     options = vars(parser.parse_args())
     for progress in train_nano(options.pop("pool"), options.pop("folder"), **options):

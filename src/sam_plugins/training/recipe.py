@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-__all__ = ["FINE_TUNING", "NANO_RECIPE", "Recipe", "Stage"]
+__all__ = ["FINE_TUNING", "NANO_CONTINUED", "NANO_RECIPE", "Recipe", "Stage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,11 @@ NANO_RECIPE = Recipe(
         "synthetic": 0.21,
     },
 )
+
+NANO_CONTINUED = NANO_RECIPE.changed(
+    stages=(Stage(0.0, 384, 4, (0.65, 0.2, 0.1, 0.05)),), learning_rate=6e-4, decay_start=0.3
+)
+"""Goes on from weights: large crops only, and a lower rate."""
 
 _CLICKS = (0.3, 0.2, 0.2, 0.1, 0.1, 0.1)
 
