@@ -289,7 +289,7 @@ def _check_masks(fields: _Fields, arrays: _Arrays) -> None:
     threshold = fields["mask_threshold"]
     if not isinstance(threshold, float) or not np.isfinite(threshold):
         raise ValueError("mask_threshold must be a finite number")
-    _check_arrays(arrays, {"low_res_logits": 3, "iou_predictions": 1})
+    _check_arrays(arrays, {"low_res_logits": 3, "iou_predictions": 1}, may_be_empty=True)
 
 
 def _check_prompt(fields: _Fields, arrays: _Arrays) -> None:
@@ -328,14 +328,18 @@ def _integers(fields: _Fields, name: str, count: int) -> Sequence[int]:
 
 
 def _check_arrays(
-    arrays: _Arrays, dimensions: Mapping[str, int], integers: Sequence[str] = ()
+    arrays: _Arrays,
+    dimensions: Mapping[str, int],
+    integers: Sequence[str] = (),
+    may_be_empty: bool = False,
 ) -> None:
-    """Check that there are exactly these arrays, none of them empty, float32 or int32."""
+    """Check that there are exactly these arrays, float32 or int32, and whether one is empty."""
     if set(arrays) != set(dimensions):
         raise ValueError(f"expected arrays {sorted(dimensions)}, found {sorted(arrays)!r:.80}")
     for name, array in arrays.items():
         dtype = np.dtype(np.int32 if name in integers else np.float32)
-        if array.dtype != dtype or array.ndim != dimensions[name] or not array.size:
+        missing = not (array.size or may_be_empty)
+        if array.dtype != dtype or array.ndim != dimensions[name] or missing:
             raise ValueError(
                 f"{name} must be {dtype} of {dimensions[name]} dimensions and not empty, found "
                 f"{array.dtype} of shape {array.shape}"

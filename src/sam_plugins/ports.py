@@ -103,10 +103,13 @@ class Segmenter(Protocol):
         prompts: Sequence[Prompt],
         *,
         multimask_output: bool | None = None,
+        pred_iou_thresh: float | None = None,
     ) -> Iterator[Masks]:
         """Answer many prompts on one embedding, in order, batched inside.
 
-        All are checked at the call, with the errors of `decode`.
+        All are checked at the call, with the errors of `decode`. With `pred_iou_thresh` only
+        answers whose predicted IoU is greater come back, so that a `Masks` may hold fewer or none:
+        hopeless prompts then cost no mask.
         """
         ...
 

@@ -128,6 +128,7 @@ class TorchSegmenter:
         prompts: Sequence[Prompt],
         *,
         multimask_output: bool | None = None,
+        pred_iou_thresh: float | None = None,
     ) -> Iterator[Masks]:
         """As `Segmenter.decode_many`; all prompts are checked at the call, errors as in `decode`.
 
@@ -141,7 +142,8 @@ class TorchSegmenter:
             )
         size = self._info.low_res_size
         checked = [prompt_to_input(p, embedding, size, multimask_output) for p in prompts]
-        return self._answers(embedding, checked)
+        answers = self._answers(embedding, checked)
+        return (answer.above(pred_iou_thresh) for answer in answers)
 
     def _encode(self, images: Sequence[Image], regions: Sequence[Box]) -> list[Embedding]:
         windows = [window_of(image, box) for image, box in zip(images, regions, strict=True)]

@@ -128,9 +128,15 @@ class CachedSegmenter:
         prompts: Sequence[Prompt],
         *,
         multimask_output: bool | None = None,
+        pred_iou_thresh: float | None = None,
     ) -> Iterator[Masks]:
         """As `Segmenter.decode_many`."""
-        return self._segmenter.decode_many(embedding, prompts, multimask_output=multimask_output)
+        return self._segmenter.decode_many(
+            embedding,
+            prompts,
+            multimask_output=multimask_output,
+            pred_iou_thresh=pred_iou_thresh,
+        )
 
 
 def _placed(embedding: Embedding, region: Box, original_size: Size) -> Embedding:

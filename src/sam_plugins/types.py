@@ -5,7 +5,7 @@ sizes **(H, W)**, arrays **[y, x]**, boxes **xyxy** in pixels of the whole image
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -233,7 +233,8 @@ class Masks:
     Parameters
     ----------
     low_res_logits
-        (C, h, w) float32; C = 3 ambiguous answers or 1. They cover the padded model input.
+        (C, h, w) float32; C = 3 ambiguous answers or 1, and fewer where a threshold was given.
+        They cover the padded model input.
     iou_predictions
         (C,) float32, the model's own estimate of each answer's IoU.
     region
@@ -280,7 +281,23 @@ class Masks:
     @property
     def masks(self) -> NDArray[np.bool_]:
         """(C, H, W) bool over the whole image; computed at each call."""
-        return np.stack([self.mask(i) for i in range(len(self))])
+        found = np.zeros((len(self), *self.original_size), bool)
+        for index in range(len(self)):
+            found[index] = self.mask(index)
+        return found
+
+    def above(self, pred_iou_thresh: float | None) -> "Masks":
+        """Only the answers whose predicted IoU is greater; all of them for None."""
+        if pred_iou_thresh is None:
+            return self
+        kept = self.iou_predictions > pred_iou_thresh
+        if kept.all():
+            return self
+        return replace(
+            self,
+            low_res_logits=self.low_res_logits[kept],
+            iou_predictions=self.iou_predictions[kept],
+        )
 
     def best(self) -> NDArray[np.bool_]:
         """(H, W) bool of the answer with the highest predicted IoU."""

@@ -42,11 +42,12 @@ class OverBytes:
     def decode(self, embedding, prompt, *, multimask_output=None):
         return next(self.decode_many(embedding, [prompt], multimask_output=multimask_output))
 
-    def decode_many(self, embedding, prompts, *, multimask_output=None):
+    def decode_many(self, embedding, prompts, *, multimask_output=None, pred_iou_thresh=None):
         answers = self._segmenter.decode_many(
             self._through(embedding),
             [prompt_from_bytes(prompt_to_bytes(prompt)) for prompt in prompts],
             multimask_output=multimask_output,
+            pred_iou_thresh=pred_iou_thresh,
         )
         return (masks_from_bytes(masks_to_bytes(answer)) for answer in answers)
 

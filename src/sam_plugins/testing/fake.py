@@ -86,6 +86,7 @@ class FakeSegmenter:
         prompts: Sequence[Prompt],
         *,
         multimask_output: bool | None = None,
+        pred_iou_thresh: float | None = None,
     ) -> Iterator[Masks]:
         """As `Segmenter.decode_many`."""
         if embedding.encoder_id != self._info.encoder_id:
@@ -95,7 +96,8 @@ class FakeSegmenter:
             )
         size = self._info.low_res_size
         checked = [prompt_to_input(p, embedding, size, multimask_output) for p in prompts]
-        return (self._answer(embedding, prompt) for prompt in checked)
+        answers = (self._answer(embedding, prompt) for prompt in checked)
+        return (answer.above(pred_iou_thresh) for answer in answers)
 
     def _answer(self, embedding: Embedding, prompt: InputPrompt) -> Masks:
         count = 3 if prompt.multimask_output else 1

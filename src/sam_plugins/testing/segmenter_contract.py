@@ -156,6 +156,23 @@ class SegmenterContract:
                 check_same_masks(answer, repeated)
         check(not list(segmenter.decode_many(embedding, [])), "answers to no prompts")
 
+    def test_only_answers_above_a_threshold(self) -> None:
+        """They are those of the same call without it, and a prompt may have none left."""
+        segmenter = self.make_segmenter()
+        embedding, prompts = segmenter.encode(_picture()), _prompts(segmenter)
+        every = list(segmenter.decode_many(embedding, prompts, multimask_output=True))
+        scores = np.concatenate([answer.iou_predictions for answer in every])
+        for threshold in (float(np.median(scores)), float(scores.max()), -1e9):
+            some = list(
+                segmenter.decode_many(
+                    embedding, prompts, multimask_output=True, pred_iou_thresh=threshold
+                )
+            )
+            check(len(some) == len(prompts), "not one answer per prompt")
+            for answer, whole in zip(some, every, strict=True):
+                check_same_masks(answer, whole.above(threshold), _TOLERANCE)
+                check(answer.masks.shape == (len(answer), _HEIGHT, _WIDTH), "masks.shape")
+
     def test_nothing_depends_on_what_was_asked_before(self) -> None:
         """Other images and prompts in between leave no trace."""
         segmenter = self.make_segmenter()
