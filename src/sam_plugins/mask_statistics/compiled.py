@@ -99,7 +99,7 @@ def _keep(dispatcher: Any) -> None:
 
         source = hashlib.sha256(Path(dispatcher.py_func.__code__.co_filename).read_bytes())
 
-        class Locator(caching._CacheLocator):  # type: ignore[misc, name-defined, unused-ignore]
+        class Locator(caching._CacheLocator):
             """Our folder; the source counts by its content, which copies and wheels keep."""
 
             @classmethod
@@ -115,13 +115,10 @@ def _keep(dispatcher: Any) -> None:
             def get_disambiguator(self) -> str:
                 return source.hexdigest()[:16]
 
-        class Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc, name-defined, unused-ignore]
-            _locator_classes = (Locator,)
-
-        class Kept(caching.FunctionCache):  # type: ignore[misc, name-defined, unused-ignore]
-            _impl_class = Implementation
-
-        dispatcher._cache = Kept(dispatcher.py_func)
+        places = {"_locator_classes": [Locator]}
+        implementation = type("Implementation", (caching.CompileResultCacheImpl,), places)
+        kept = type("Kept", (caching.FunctionCache,), {"_impl_class": implementation})
+        dispatcher._cache = kept(dispatcher.py_func)
     except (AttributeError, ImportError, OSError, TypeError, RuntimeError):
         return
 

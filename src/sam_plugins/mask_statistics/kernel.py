@@ -9,7 +9,7 @@ These are plain Python functions: they also run, slowly, without being compiled.
 unsigned, because for signed ones numba also asks whether they count from the end.
 """
 
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 from numba.extending import register_jitable
@@ -23,19 +23,11 @@ Flags: TypeAlias = NDArray[np.uint8]
 Words: TypeAlias = NDArray[np.uint64]
 Counts: TypeAlias = NDArray[np.int64]
 
-Kernel = TypeVar("Kernel")
-
 _WORD = 8
 _FULL_WORD = np.uint64(0x0101010101010101)
 
 
-def _jitable(function: Kernel) -> Kernel:
-    """Let compiled code call this function; from Python it stays what it is."""
-    same: Kernel = register_jitable(function)
-    return same
-
-
-@_jitable
+@register_jitable
 def _find_active(values: Logits, floor: np.float32, rows: Flags, columns: Flags) -> None:
     """Mark the rows and columns of (h, w) logits in which one is above `floor`."""
     columns[:] = 0
@@ -49,7 +41,7 @@ def _find_active(values: Logits, floor: np.float32, rows: Flags, columns: Flags)
         rows[y] = some
 
 
-@_jitable
+@register_jitable
 def _is_active(active: Flags, sources_in: Indices, sources_out: Indices, at: int) -> bool:
     """Whether a row or column of the window is made from an active one.
 
@@ -57,13 +49,13 @@ def _is_active(active: Flags, sources_in: Indices, sources_out: Indices, at: int
     """
     first = sources_in[0, sources_out[0, at]]
     last = sources_in[1, sources_out[1, at]]
-    for source in range(first, last + np.uint32(1)):
+    for source in range(first, last + np.uint32(1)):  # noqa: SIM110 (numba knows no generators)
         if active[source]:
             return True
     return False
 
 
-@_jitable
+@register_jitable
 def _active_span(active: Flags, sources_in: Indices, sources_out: Indices) -> tuple[int, int]:
     """Half-open range of the window outside of which nothing is active."""
     first, last = 0, sources_out.shape[1]
@@ -74,7 +66,7 @@ def _active_span(active: Flags, sources_in: Indices, sources_out: Indices) -> tu
     return first, last
 
 
-@_jitable
+@register_jitable
 def _gather_mix(values: Logits, sources: Indices, weights: Logits, out: Logits) -> None:
     """Interpolate along a column: ``out[i]`` from two elements of `values`."""
     for i in range(sources.shape[1]):
@@ -82,14 +74,14 @@ def _gather_mix(values: Logits, sources: Indices, weights: Logits, out: Logits) 
         out[i] = low * weights[0, i] + high * weights[1, i]
 
 
-@_jitable
+@register_jitable
 def _mix(first: Logits, second: Logits, weight: np.float32, other: np.float32, out: Logits) -> None:
     """Interpolate between two columns."""
     for i in range(len(out)):
         out[i] = first[i] * weight + second[i] * other
 
 
-@_jitable
+@register_jitable
 def _threshold(
     first: Logits,
     second: Logits,
@@ -97,7 +89,7 @@ def _threshold(
     other: np.float32,
     levels: Logits,
     flags: Flags,
-) -> tuple[int, int, int]:
+) -> tuple[np.int32, np.int32, np.int32]:
     """Interpolate between two columns, flag the mask and count it at three thresholds."""
     outer, middle, inner = levels[0], levels[1], levels[2]
     n_outer = n_mask = n_inner = np.int32(0)
@@ -111,7 +103,7 @@ def _threshold(
     return n_outer, n_mask, n_inner
 
 
-@_jitable
+@register_jitable
 def _next(flags: Flags, words: Words, n: int, at: int, wanted: int) -> int:
     """The first position from `at` on whose flag is `wanted`, or n; whole words are skipped."""
     dull = np.uint64(0) if wanted else _FULL_WORD
@@ -123,14 +115,12 @@ def _next(flags: Flags, words: Words, n: int, at: int, wanted: int) -> int:
     return min(at, n)
 
 
-@_jitable
+@register_jitable
 def _grown(array: Counts, needed: int) -> Counts:
     """A copy with room for at least twice as many."""
     larger = np.zeros(max(2 * len(array), needed), np.int64)
     larger[: len(array)] = array
     return larger
-
-
 
 
 def measure(
@@ -192,8 +182,8 @@ def measure(
     words = np.zeros(n_rows // _WORD + 2, np.uint64)
     flags = words.view(np.uint8)
     low_known, input_known = np.zeros(2, np.int64), np.zeros(2, np.int64)
-    edges = np.zeros(1024, np.int64)
-    runs = np.zeros(4096, np.int64)
+    edges: Counts = np.zeros(1024, np.int64)
+    runs: Counts = np.zeros(4096, np.int64)
     used = 0
     for index in range(logits.shape[0]):
         values = logits[index]
