@@ -6,7 +6,7 @@ its logits.
 """
 
 import importlib
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ class Answers:
         self.radii = rng.uniform(0.03, 0.2, shapes) * self.side
         self.seed = seed
 
-    @lru_cache(maxsize=None)  # noqa: B019 (one object per test)
+    @cache  # noqa: B019 (one object per test)
     def __call__(self, number):
         """(3, h, w) logits and (3,) predicted IoUs of the answer with this number."""
         rng = np.random.default_rng((self.seed, number))
