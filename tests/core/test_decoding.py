@@ -1,5 +1,7 @@
 """The folded decoder is judged by the plain one."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
@@ -124,3 +126,21 @@ def test_a_segmenter_uses_the_folded_decoder(monkeypatch):
     assert len({answer.low_res_logits.tobytes() for answer in answers}) == 5
     assert np.isfinite([answer.iou_predictions for answer in answers]).all()
     assert len(prepared) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nano_answers_the_same_from_what_an_image_shares(kind):
+    model = tiny_nano()
+    made = torch.Generator().manual_seed(3)
+    with torch.inference_mode():
+        maps = model.encode_image(torch.randn(1, 3, SIDE, SIDE, generator=made))
+    given = prompts(*kind, True)
+    if given.mask_input is not None:
+        given = replace(given, mask_input=given.mask_input.repeat(1, 1, 2, 2))
+    found = answer(PlainDecoding(model), given, maps=maps)
+    with torch.inference_mode():
+        logits, scores = model.decode_prompts(
+            maps, **{field.name: getattr(given, field.name) for field in fields(given)}
+        )
+    assert torch.equal(found.low_res_logits, logits.flatten(0, 1))
+    assert torch.equal(found.iou_predictions, scores)

@@ -77,8 +77,9 @@ class PlainDecoding:
         self._model = model
 
     def prepare(self, features: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], int]:
-        """The features as they are."""
-        return features, sum(value.nbytes for value in features.values())
+        """As `Decoding.prepare`."""
+        state = self._model.image_state(features)
+        return state, sum(value.nbytes for value in state.values())
 
     def answer(
         self, state: Mapping[str, Tensor], prompts: PromptTensors, pred_iou_thresh: float | None
