@@ -161,7 +161,7 @@ class TorchSegmenter:
         )
         with self._lock, torch.inference_mode(), precise(self._info.device, self._numerics):
             maps = self._encoder(pixels.to(self._device))
-            features = {name: _to_numpy(value) for name, value in maps.items()}
+            features = dict(zip(maps, _to_host(list(maps.values())), strict=True))
         return [
             Embedding(
                 features={name: value[i] for name, value in features.items()},
@@ -209,8 +209,9 @@ class TorchSegmenter:
                 multimask_output=batch[0].multimask_output,
             )
             found = self._decoding.answer(self._states.of(embedding), prompts, pred_iou_thresh)
-            logits, scores = _to_numpy(found.low_res_logits), _to_numpy(found.iou_predictions)
-            kept = found.kept.cpu().numpy()
+            parts = [found.low_res_logits, found.iou_predictions, found.kept]
+            logits, scores, passed = _to_host(parts)
+        kept = passed > 0
         ends = np.cumsum(kept.sum(1))
         return [
             Masks(
@@ -280,9 +281,14 @@ def _equal(
     return all(first[k] is second[k] or np.array_equal(first[k], second[k]) for k in first)
 
 
-def _to_numpy(value: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = value.to("cpu", torch.float32).numpy()
-    return array
+def _to_host(values: Sequence[Tensor]) -> list[NDArray[np.float32]]:
+    """float32 arrays of some tensors of one device, by one copy: each one waits for the device."""
+    if values[0].device.type == "cpu":
+        return [value.float().numpy() for value in values]
+    flat = torch.cat([value.float().flatten() for value in values]).cpu().numpy()
+    ends = np.cumsum([value.numel() for value in values])
+    parts = np.split(flat, ends[:-1])
+    return [part.reshape(value.shape) for part, value in zip(parts, values, strict=True)]
 
 
 def _identity(*parts: str) -> str:

@@ -124,12 +124,10 @@ class FoldedDecoding:
         self, state: ImageState, prompts: PromptTensors, pred_iou_thresh: float | None
     ) -> Answers:
         """As `Decoding.answer`."""
-        sparse, dense = self._prompts(
-            prompts.point_coords, prompts.point_labels, prompts.boxes, prompts.mask_input
-        )
-        own_image = dense if prompts.mask_input is not None else None
-        tokens, image = self._decoder.attend(state, sparse, own_image)
-        chosen = (1, 2, 3) if prompts.multimask_output else (0,)
+        if pred_iou_thresh is None:
+            scores, masks = self.every_answer(state, prompts)
+            return Answers(scores, _above(scores, None), masks.flatten(0, 1))
+        tokens, image, chosen = self._attended(state, prompts)
         scores = self._decoder.scores(tokens, chosen)
         kept = _above(scores, pred_iou_thresh)
         wanted = kept.any(1)
@@ -137,6 +135,22 @@ class FoldedDecoding:
             tokens, image = tokens[wanted], image[wanted]
         logits = self._decoder.masks(tokens, image, chosen)
         return Answers(scores, kept, logits[kept[wanted]])
+
+    def every_answer(self, state: ImageState, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
+        """Predicted IoUs (B, C) and logits (B, C, h, w), computed in one go."""
+        tokens, image, chosen = self._attended(state, prompts)
+        return self._decoder.scores(tokens, chosen), self._decoder.masks(tokens, image, chosen)
+
+    def _attended(
+        self, state: ImageState, prompts: PromptTensors
+    ) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+        """Tokens, image and which of the four answers are asked for."""
+        sparse, dense = self._prompts(
+            prompts.point_coords, prompts.point_labels, prompts.boxes, prompts.mask_input
+        )
+        own_image = dense if prompts.mask_input is not None else None
+        tokens, image = self._decoder.attend(state, sparse, own_image)
+        return tokens, image, (1, 2, 3) if prompts.multimask_output else (0,)
 
 
 def decoding_of(model: PromptableModel, dtype: torch.dtype = torch.float32) -> Decoding:
