@@ -57,7 +57,7 @@ def packed_linear(layer: nn.Linear, dtype: torch.dtype, *, rows: int, gelu: bool
     weight = layer.weight.detach().to(dtype).contiguous()
     packed = operations._reorder_linear_weight(weight, rows)
     bias = layer.bias.detach().to(dtype)
-    after = ("gelu", [], "none") if gelu else ("none", [], "")
+    after: tuple[str, list[Any], str] = ("gelu", [], "none") if gelu else ("none", [], "")
 
     def apply(x: Tensor) -> Tensor:
         y: Tensor = operations._linear_pointwise(x.to(dtype).contiguous(), packed, bias, *after)
