@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from threading import Lock
 from typing import Any
@@ -52,7 +53,10 @@ class TorchSegmenter:
     encoder
         Another engine for the image encoder; the model's own by default.
     engine
-        Name of that engine, for `info`.
+        Name of that engine, for `info`, or a function that gives the name of what answers now.
+    hashes
+        What `encoder_and_model_hash` gave for the model, if it is known; needed where `encoder`
+        has taken the encoder's weights over.
     encode_batch_size, decode_batch_size
         Images and prompts per forward pass. By default few on a CPU, where larger batches fall
         out of its caches, and 4 and 64 on an accelerator. Batches of another size change the last
@@ -71,7 +75,8 @@ class TorchSegmenter:
         device: torch.device | str = "cpu",
         numerics: Numerics = "fp32",
         encoder: ImageEncoder | None = None,
-        engine: str = "torch",
+        engine: str | Callable[[], str] = "torch",
+        hashes: tuple[str, str] | None = None,
         encode_batch_size: int | None = None,
         decode_batch_size: int | None = None,
         decoding: Decoding | None = None,
@@ -79,7 +84,8 @@ class TorchSegmenter:
     ) -> None:
         self._device = torch.device(device)
         on_cpu = self._device.type == "cpu"
-        encoder_hash, model_hash = encoder_and_model_hash(model)
+        encoder_hash, model_hash = hashes or encoder_and_model_hash(model)
+        self._engine = engine if callable(engine) else None
         self._info = SegmenterInfo(
             name=name,
             encoder_id=_identity(encoder_hash, PREPROCESSING, numerics),
@@ -88,7 +94,7 @@ class TorchSegmenter:
             low_res_size=model.low_res_size,
             numerics=numerics,
             device=str(self._device),
-            engine=engine,
+            engine=engine() if callable(engine) else engine,
         )
         self._numerics: Numerics = numerics
         self._model = model.to(self._device).eval()
@@ -104,7 +110,7 @@ class TorchSegmenter:
     @property
     def info(self) -> SegmenterInfo:
         """Identity and capabilities."""
-        return self._info
+        return replace(self._info, engine=self._engine()) if self._engine else self._info
 
     def encode(self, image: Image, *, region: Box | None = None) -> Embedding:
         """As `Segmenter.encode`."""
