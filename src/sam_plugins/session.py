@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from sam_plugins.device import choose_device, choose_numerics, thread_budget
 from sam_plugins.errors import CheckpointError, ImageError, ModelError
 from sam_plugins.images import load_image
-from sam_plugins.ports import Segmenter
+from sam_plugins.ports import EmbeddingStore, Segmenter
+from sam_plugins.stores import CachedSegmenter, open_store
 from sam_plugins.types import Embedding, Masks, Prompt
 from sam_plugins.weights import find_checkpoint, load_model
 
@@ -37,6 +38,7 @@ def open_segmenter(
     device: str | None = None,
     precision: str = "fp32",
     cache_dir: str | os.PathLike[str] | None = None,
+    store: EmbeddingStore | str | os.PathLike[str] | None = None,
 ) -> Segmenter:
     """A model, ready to encode and decode.
 
@@ -54,6 +56,9 @@ def open_segmenter(
         "fp32", or "bf16" for a faster and less exact encoder.
     cache_dir
         Where weights are looked for; the user's cache folder by default.
+    store
+        Where embeddings are kept: "default" for the folder on the disk that all hosts share, a path
+        for another one, or a store. None keeps none.
 
     Raises
     ------
@@ -87,7 +92,8 @@ def open_segmenter(
     loaded = load_model(name, device=place, cache_dir=cache_dir)
     for note in loaded.notes:
         _log.info("%s: %s", loaded.path, note)
-    return TorchSegmenter(loaded.model, name=loaded.variant, device=place, numerics=numerics)
+    opened = TorchSegmenter(loaded.model, name=loaded.variant, device=place, numerics=numerics)
+    return opened if store is None else CachedSegmenter(opened, open_store(store))
 
 
 @dataclass(frozen=True, slots=True)
