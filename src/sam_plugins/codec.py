@@ -23,6 +23,7 @@ from sam_plugins.errors import EmbeddingError, PromptError
 from sam_plugins.types import Embedding, Masks, Prompt
 
 __all__ = [
+    "MAX_HEAD_BYTES",
     "Storage",
     "embedding_encoder_id",
     "embedding_from_bytes",
@@ -43,6 +44,7 @@ _Fields: TypeAlias = dict[str, Any]
 _FORMAT = 1
 _METADATA_KEY = "sam_plugins"
 _MAX_HEADER = 1 << 16
+MAX_HEAD_BYTES = 8 + _MAX_HEADER
 _DTYPES = ("F32", "I32", "F16")
 _WINDOW = {"region": 4, "original_size": 2, "input_size": 2, "padded_size": 2}
 _PROMPT_ARRAYS = {"point_coords": 2, "point_labels": 1, "box": 1, "mask_input": 3}
@@ -134,19 +136,18 @@ def embedding_from_bytes(
 
 
 def embedding_encoder_id(head: bytes) -> str:
-    """Which encoder made an embedding, from the first 64 KiB of its file; nothing is checked.
+    """Which encoder made an embedding, from the first `MAX_HEAD_BYTES` of its file, unchecked.
 
     Raises
     ------
     EmbeddingError
-        If `head` does not begin the file of an embedding.
+        If they are something else.
     """
     with _reading(_EMBEDDING):
         fields = _read_metadata(head).get("fields")
-        encoder_id = fields.get("encoder_id") if isinstance(fields, dict) else None
-        if not isinstance(encoder_id, str):
+        if not isinstance(fields, dict) or not isinstance(fields.get("encoder_id"), str):
             raise ValueError("they name no encoder")
-        return encoder_id
+        return str(fields["encoder_id"])
 
 
 def masks_to_bytes(masks: Masks) -> bytes:

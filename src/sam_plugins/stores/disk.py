@@ -14,7 +14,6 @@ from sam_plugins.codec import Storage, embedding_from_bytes, embedding_to_bytes,
 from sam_plugins.errors import EmbeddingError, ModelError
 from sam_plugins.ports import SegmenterInfo
 from sam_plugins.stores.folder import EmbeddingFolder
-from sam_plugins.stores.locate import embeddings_folder
 from sam_plugins.stores.size_cap import SizeCap
 from sam_plugins.types import Embedding
 
@@ -39,8 +38,7 @@ class DiskStore:
     Parameters
     ----------
     folder
-        Where; by default the folder that all hosts share (`embeddings_folder`). Made with the first
-        file, readable by its owner only.
+        Where. Made with the first file, readable by its owner only.
     storage
         "fp32" keeps features exactly; "fp16" rounds them to half precision and takes half the
         space. The two have files of their own, so that one never answers for the other.
@@ -57,7 +55,7 @@ class DiskStore:
 
     def __init__(
         self,
-        folder: str | os.PathLike[str] | None = None,
+        folder: str | os.PathLike[str],
         *,
         storage: Storage = "fp32",
         max_bytes: int = DEFAULT_MAX_BYTES,
@@ -65,9 +63,8 @@ class DiskStore:
     ) -> None:
         if storage not in _STORAGES:
             raise ModelError(f"storage must be one of {', '.join(_STORAGES)}, found {storage!r}.")
-        root = embeddings_folder() if folder is None else Path(folder).expanduser()
         self._storage: Storage = storage
-        self._files = EmbeddingFolder(root)
+        self._files = EmbeddingFolder(Path(folder).expanduser())
         self._cap = SizeCap(self._files, max_bytes, min_free_bytes)
         self._max_bytes = max_bytes
         self._warned: set[str] = set()

@@ -19,9 +19,10 @@ import stat
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 __all__ = ["EmbeddingFolder", "StoredFile"]
 
@@ -92,12 +93,7 @@ class EmbeddingFolder:
         OSError
             If there is none, or it is something else, or larger.
         """
-        _refuse_link(path.parent)
-        _refuse_link(path)
-        with open(path, "rb", opener=_open_to_read) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(f"it is not a file: {path}")
+        with _opened(path) as (file, status):
             if status.st_size > max_bytes:
                 raise OSError(f"it has {status.st_size} bytes, more than {max_bytes}: {path}")
             data = file.read(status.st_size)
@@ -105,6 +101,17 @@ class EmbeddingFolder:
             with suppress(OSError):
                 os.utime(path)
         return data
+
+    def read_head(self, path: Path, max_bytes: int) -> bytes:
+        """The first bytes of a regular file, without noting that it was used.
+
+        Raises
+        ------
+        OSError
+            If there is none, or it is something else.
+        """
+        with _opened(path) as (file, _):
+            return file.read(max_bytes)
 
     def write(self, path: Path, data: bytes) -> None:
         """Put a whole file in the place of what is there.
@@ -198,6 +205,18 @@ def _regular_files(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Pat
                     status = entry.stat(follow_symlinks=False)
                     if stat.S_ISREG(status.st_mode):
                         yield Path(entry.path), status
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, os.stat_result]]:
+    """A regular file that neither is a symbolic link nor lies in one."""
+    _refuse_link(path.parent)
+    _refuse_link(path)
+    with open(path, "rb", opener=_open_to_read) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(f"it is not a file: {path}")
+        yield file, status
 
 
 def _hashed(text: str) -> str:

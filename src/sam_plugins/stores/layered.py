@@ -1,17 +1,13 @@
 """Memory in front of the disk, so that repeated clicks read no file."""
 
-import os
 from contextlib import AbstractContextManager
 
-from sam_plugins.codec import Storage
-from sam_plugins.ports import EmbeddingStore, SegmenterInfo
-from sam_plugins.stores.disk import DEFAULT_MAX_BYTES, DiskStore
+from sam_plugins.ports import SegmenterInfo
+from sam_plugins.stores.disk import DiskStore
 from sam_plugins.stores.memory import MemoryStore
 from sam_plugins.types import Embedding
 
-__all__ = ["LayeredStore", "open_store"]
-
-DEFAULT = "default"
+__all__ = ["LayeredStore"]
 
 
 class LayeredStore:
@@ -52,30 +48,3 @@ class LayeredStore:
     def note_encoder(self, info: SegmenterInfo) -> None:
         """As `DiskStore.note_encoder`."""
         self._disk.note_encoder(info)
-
-
-def open_store(
-    where: EmbeddingStore | str | os.PathLike[str] = DEFAULT,
-    *,
-    storage: Storage = "fp32",
-    max_bytes: int = DEFAULT_MAX_BYTES,
-) -> EmbeddingStore:
-    """A store to share: memory in front of a folder.
-
-    Parameters
-    ----------
-    where
-        "default" for the folder that all hosts share, a path for another one, or a store, which
-        comes back as it is.
-    storage, max_bytes
-        As `DiskStore` takes them.
-
-    Raises
-    ------
-    ModelError
-        If `storage` is unknown.
-    """
-    if not isinstance(where, str | os.PathLike):
-        return where
-    folder = None if where == DEFAULT else where
-    return LayeredStore(MemoryStore(), DiskStore(folder, storage=storage, max_bytes=max_bytes))
