@@ -72,6 +72,13 @@ def write_slowly(folder):
         key = (key + 1) % 6
 
 
+def fill(folder, max_bytes, first, count):
+    """Write as many embeddings of their own as asked, with a bound that makes others go."""
+    store = DiskStore(folder, max_bytes=int(max_bytes), min_free_bytes=0)
+    for key in range(int(first), int(first) + int(count)):
+        store.put(str(key), embedding_of(key))
+
+
 if __name__ == "__main__":
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -80,6 +87,8 @@ if __name__ == "__main__":
     if mode == "encode":
         for embedding in encode(*arguments):
             sys.stdout.write(f"{embedding.key}\n")
+    elif mode == "fill":
+        fill(*arguments)
     elif mode == "write":
         write_slowly(*arguments)
     sys.stdout.flush()

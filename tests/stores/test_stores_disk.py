@@ -282,6 +282,25 @@ class TestHostileFiles:
         assert outside.read_bytes() == good
         assert outside.stat().st_mtime == 1
 
+    @pytest.mark.parametrize("what", ["lock", "folder of locks"])
+    def test_a_lock_that_is_a_link_is_not_followed(self, folder, tmp_path, what):
+        store = store_in(folder)
+        with store.lock("1", 0):
+            pass
+        (lock,) = folder.glob("locks/*")
+        lock.unlink()
+        place = lock if what == "lock" else lock.parent
+        if place != lock:
+            lock.parent.rmdir()
+        outside = tmp_path / "outside"
+        if place == lock.parent:
+            outside.mkdir()
+        place.symlink_to(outside)
+        with store.lock("1", 0) as held:
+            assert held
+        assert outside.is_dir() == (place == lock.parent)
+        assert not list(outside.glob("*"))
+
     @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
     def test_a_folder_or_a_pipe_in_its_place(self, folder, good, make, warnings_said):
         path = only_file(folder)

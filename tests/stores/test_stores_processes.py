@@ -15,6 +15,7 @@ import pytest
 from embeddings_for_tests import embedding_of, same
 from store_process import SIDE, Noting, pictures
 
+from sam_plugins.codec import embedding_to_bytes
 from sam_plugins.stores import CachedSegmenter, DiskStore
 from sam_plugins.testing import FakeSegmenter
 
@@ -134,6 +135,28 @@ def test_readers_wait_for_nobody(folder, notes):
         assert held
         assert same(segmenter.encode(image), FakeSegmenter().encode(image))
     assert notes.read_text().count("\n") == 1
+
+
+def test_processes_that_clear_at_once_keep_the_bound_and_harm_nothing(folder, caplog):
+    caplog.set_level(logging.WARNING, logger="sam_plugins.stores")
+    size, count = len(embedding_to_bytes(embedding_of(1000))), 80
+    bound = 40 * size
+    arguments = [("fill", folder, bound, first, count) for first in (1000, 2000, 3000)]
+    with child(*arguments[0]) as a, child(*arguments[1]) as b, child(*arguments[2]) as c:
+        ready(a, b, c)
+        reader, seen = DiskStore(folder, min_free_bytes=0), 0
+        while any(process.poll() is None for process in (a, b, c)):
+            for first in (1000, 2000, 3000):
+                key = first + random.randrange(count)
+                found = reader.get(str(key))
+                seen += found is not None
+                assert found is None or same(found, embedding_of(key))
+    assert (a.returncode, b.returncode, c.returncode) == (0, 0, 0)
+    assert seen
+    assert not caplog.records
+    held = sum(path.stat().st_size for path in folder.glob("*/*.safetensors"))
+    assert 20 * size < held <= bound + 3 * max(size, bound // 32)
+    assert not list(folder.glob("*/*.part"))
 
 
 def test_a_writer_killed_at_any_instant_leaves_nothing_wrong(folder, caplog):

@@ -185,3 +185,32 @@ def test_warm_tells_what_was_new_and_takes_images_as_it_goes():
     assert list(work) == [True, False, True]
     assert segmenter.holds(sample_image(30, 40, seed=3))
     assert not segmenter.holds(np.zeros((30, 40, 3), np.uint8))
+
+
+def test_a_cache_around_a_cache_with_the_same_folder_does_not_wait_for_itself(tmp_path):
+    inner = CachedSegmenter(FakeSegmenter(), DiskStore(tmp_path, min_free_bytes=0))
+    outer = CachedSegmenter(
+        inner, DiskStore(tmp_path / ".." / tmp_path.name, min_free_bytes=0), wait_seconds=500
+    )
+    assert same(outer.encode(IMAGE), EXPECTED)
+    images = [sample_image(30, 40, seed=seed) for seed in range(4)]
+    many = CachedSegmenter(inner, outer.store, wait_seconds=500, encode_batch_size=8)
+    assert [e.key for e in many.encode_many(images)] == [
+        FakeSegmenter().encode(image).key for image in images
+    ]
+
+
+def test_a_lock_is_held_by_one_thread_and_again_by_the_same(tmp_path):
+    first, second = DiskStore(tmp_path), DiskStore(tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+
+        def held_elsewhere():
+            with second.lock("k", 0) as held:
+                return held
+
+        with first.lock("k", 0) as held:
+            assert held
+            with second.lock("k", 0) as again:
+                assert again
+            assert not pool.submit(held_elsewhere).result(60)
+        assert pool.submit(held_elsewhere).result(60)

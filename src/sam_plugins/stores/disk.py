@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 
 from filelock import FileLock, Timeout
 
@@ -26,6 +26,10 @@ _MAX_FILE_BYTES = 1 << 28
 _STORAGES = ("fp32", "fp16")
 
 _log = logging.getLogger(__name__)
+
+# The lock files that each thread holds: keys share them, and a cache may lie around another cache
+# with the same folder, so that a thread would wait for itself.
+_held = local()
 
 
 class DiskStore:
@@ -142,7 +146,7 @@ class DiskStore:
         """Be the only process that computes the embedding of `key`.
 
         The operating system frees the lock when its holder dies. Where files cannot be locked, it
-        is held by whoever asks: at worst two compute the same.
+        is held by whoever asks: at worst two compute the same. A thread may hold it twice.
 
         Parameters
         ----------
@@ -154,6 +158,11 @@ class DiskStore:
         Whether the lock is held; False when the time is over.
         """
         path = self._files.lock_path(key)
+        place = self.folder.resolve() / path.name
+        mine: set[Path] = _held.__dict__.setdefault("places", set())
+        if place in mine:
+            yield True
+            return
         lock = FileLock(path, mode=0o600, thread_local=False)
         held = True
         try:
@@ -163,9 +172,13 @@ class DiskStore:
             held = False
         except (OSError, NotImplementedError) as error:
             _log.debug("Files in %s cannot be locked: %s", self.folder, error)
+        if held:
+            mine.add(place)
         try:
             yield held
         finally:
+            if held:
+                mine.discard(place)
             lock.release()
 
     def note_encoder(self, info: SegmenterInfo) -> None:
