@@ -8,7 +8,9 @@ import pickle
 import shutil
 import stat
 import struct
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -487,22 +489,44 @@ class TestDiskThatFails:
         assert [path for path in folder.rglob("*") if path.is_file()] == []
         assert "No space left" in warnings_said()[0]
 
-    def test_a_folder_that_may_not_be_written_is_read(self, folder, warnings_said, require):
-        image = sample_image(30, 40)
-        expected = CachedSegmenter(FakeSegmenter(), store_in(folder)).encode(image)
-        places = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    @pytest.fixture
+    def read_only(self, require):
+        """A folder with one picture's embedding, as a user sees it who may not write there."""
+        root = Path(tempfile.mkdtemp())
+        CachedSegmenter(FakeSegmenter(), store_in(root)).encode(sample_image(30, 40))
+        places = [root, *root.rglob("*")]
+        is_root = os.geteuid() == 0
         for path in places:
-            path.chmod(0o500)
+            path.chmod(0o500 if path.is_dir() else 0o400)
+            if is_root:
+                os.chown(path, 65534, -1)
         try:
-            require("a user whom permissions bind", not os.access(folder, os.W_OK))
-            segmenter = CachedSegmenter(FakeSegmenter(), store_in(folder))
-            assert same(segmenter.encode(image), expected)
-            other = sample_image(30, 40, seed=1)
-            assert same(segmenter.encode(other), FakeSegmenter().encode(other))
-            assert len(warnings_said()) == 1
+            if is_root:
+                os.seteuid(65534)  # permissions do not bind root
+            bound = os.access(root, os.R_OK, effective_ids=True)
+            bound = bound and not os.access(root, os.W_OK, effective_ids=True)
+            require("a user whom permissions bind", bound)
+            yield root
         finally:
+            if is_root:
+                os.seteuid(0)
             for path in places:
                 path.chmod(0o700)
+            shutil.rmtree(root)
+
+    @pytest.mark.skipif(os.name == "nt", reason="sets permissions as POSIX has them")
+    def test_a_folder_that_may_not_be_written_is_read(self, read_only, warnings_said):
+        store = store_in(read_only)
+        segmenter = CachedSegmenter(FakeSegmenter(), store)
+        known, other = sample_image(30, 40), sample_image(30, 40, seed=1)
+        assert segmenter.holds(known)
+        for image in (known, other, other):
+            assert same(segmenter.encode(image), FakeSegmenter().encode(image))
+        assert [e.key for e in segmenter.encode_many([known, other])] == [
+            FakeSegmenter().encode(image).key for image in (known, other)
+        ]
+        assert not segmenter.holds(other)
+        assert len(warnings_said()) == 1
 
     def test_a_file_where_the_folder_should_be(self, folder, warnings_said):
         folder.write_text("in the way")
