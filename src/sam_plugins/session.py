@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from sam_plugins.device import Numerics, choose_device, choose_numerics, thread_budget
 from sam_plugins.errors import CheckpointError, ImageError, ModelError
 from sam_plugins.images import load_image
-from sam_plugins.ports import Segmenter
+from sam_plugins.ports import EmbeddingStore, Segmenter
+from sam_plugins.stores import CachedSegmenter, open_store
 from sam_plugins.types import Embedding, Masks, Prompt
 from sam_plugins.weights import (
     LoadedModel,
@@ -54,6 +55,7 @@ def open_segmenter(
     engine: str = "auto",
     cache_dir: str | os.PathLike[str] | None = None,
     on_engine_status: "Callable[[EngineStatus], None] | None" = None,
+    store: EmbeddingStore | str | os.PathLike[str] | None = None,
 ) -> Segmenter:
     """A model, ready to encode and decode.
 
@@ -79,6 +81,9 @@ def open_segmenter(
         Where weights are looked for; the user's cache folder by default.
     on_engine_status
         Called with each `EngineStatus` while OpenVINO is prepared, from another thread.
+    store
+        Where embeddings are kept: "default" for the folder on the disk that all hosts share, a path
+        for another one, or a store. None keeps none.
 
     Raises
     ------
@@ -117,8 +122,10 @@ def open_segmenter(
         _log.info("%s: %s", loaded.path, note)
     _log.info("Engine %s: %s", choice.name, choice.reason)
     if place != "cpu" or choice.name == "plain":
-        return _on_torch(loaded, place, numerics, engine=choice.name)
-    return _with_engine(loaded, choice.name, numerics, on_engine_status)
+        opened = _on_torch(loaded, place, numerics, engine=choice.name)
+    else:
+        opened = _with_engine(loaded, choice.name, numerics, on_engine_status)
+    return opened if store is None else CachedSegmenter(opened, open_store(store))
 
 
 def _on_torch(
