@@ -313,7 +313,7 @@ def main() -> int:
     if options.only != "memory":
         print(f"{grid} x {grid} points on 1024 x 768, vit_b, encoder left out, {rounds} rounds\n")
         print(
-            "| numerics | pass | published s | ours s | ratio | ratio of CPU s | target | agreement |"
+            "| numerics | pass | published s | ours s | ratio | of CPU s | target | agreement |"
         )
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         for numerics in options.numerics:
