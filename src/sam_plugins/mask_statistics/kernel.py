@@ -75,13 +75,6 @@ def _gather_mix(values: Logits, sources: Indices, weights: Logits, out: Logits) 
 
 
 @register_jitable
-def _mix(first: Logits, second: Logits, weight: np.float32, other: np.float32, out: Logits) -> None:
-    """Interpolate between two columns."""
-    for i in range(len(out)):
-        out[i] = first[i] * weight + second[i] * other
-
-
-@register_jitable
 def _threshold(
     first: Logits,
     second: Logits,
@@ -121,6 +114,77 @@ def _grown(array: Counts, needed: int) -> Counts:
     larger = np.zeros(max(2 * len(array), needed), np.int64)
     larger[: len(array)] = array
     return larger
+
+
+@register_jitable
+def _input_column(
+    values: Logits,
+    columns: Indices,
+    weights: Logits,
+    rows: Indices,
+    row_weights: Logits,
+    column: int,
+    low: Logits,
+    stretched: Logits,
+    known: Counts,
+    out: Logits,
+) -> None:
+    """One column of the model's input, from two low-resolution columns stretched to its height.
+
+    Neighbours share those: `stretched` holds an even and an odd one, and `known` which they are.
+    """
+    for source in range(2):
+        at = columns[source, column]
+        if known[at & 1] != at:
+            known[at & 1] = at
+            for i in range(len(low)):
+                low[i] = values[i, at]
+            _gather_mix(low, rows, row_weights, stretched[at & 1])
+    first, second = stretched[columns[0, column] & 1], stretched[columns[1, column] & 1]
+    weight, other = weights[0, column], weights[1, column]
+    for i in range(len(out)):
+        out[i] = first[i] * weight + second[i] * other
+
+
+@register_jitable
+def _add_edges(
+    flags: Flags, words: Words, n: int, start: int, edges: Counts, n_edges: int
+) -> tuple[int, int, int]:
+    """Append where the runs of one column begin and end.
+
+    Returns
+    -------
+    n_edges, first, last
+        Edges now, and the column's first flagged position and the end of its last run.
+    """
+    begin = _next(flags, words, n, 0, 1)
+    first, last = begin, begin
+    while begin < n:
+        end = _next(flags, words, n, begin, 0)
+        if n_edges > 0 and edges[n_edges - 1] == start + begin:
+            n_edges -= 1  # the mask goes on from the foot of the column before
+        else:
+            edges[n_edges] = start + begin
+            n_edges += 1
+        edges[n_edges] = start + end
+        n_edges += 1
+        last = end
+        begin = _next(flags, words, n, end, 1)
+    return n_edges, first, last
+
+
+@register_jitable
+def _add_runs(edges: Counts, n_edges: int, pixels: int, runs: Counts, used: int) -> int:
+    """Append the run lengths between edges to those of other masks; how many there are now."""
+    position = 0
+    for i in range(n_edges):
+        runs[used + i] = edges[i] - position
+        position = edges[i]
+    used += n_edges
+    if position < pixels:
+        runs[used] = pixels - position
+        used += 1
+    return used
 
 
 def measure(
@@ -176,12 +240,12 @@ def measure(
     active_rows = np.zeros(n_low_rows, np.uint8)
     active_columns = np.zeros(n_low_columns, np.uint8)
     low = np.zeros(n_low_rows, np.float32)
-    mixed = np.zeros((2, n_input_rows), np.float32)
-    inner_column = np.zeros(n_input_rows, np.float32)
-    stretched = np.zeros((2, n_rows), np.float32)
+    stretched = np.zeros((2, n_input_rows), np.float32)
+    input_column = np.zeros(n_input_rows, np.float32)
+    enlarged = np.zeros((2, n_rows), np.float32)
     words = np.zeros(n_rows // _WORD + 2, np.uint64)
     flags = words.view(np.uint8)
-    low_known, input_known = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    low_known, known = np.zeros(2, np.int64), np.zeros(2, np.int64)
     edges: Counts = np.zeros(1024, np.int64)
     runs: Counts = np.zeros(4096, np.int64)
     used = 0
@@ -201,7 +265,7 @@ def measure(
         needed_rows = rows_in[:, input_first:input_last]
         needed_weights = row_weights_in[:, input_first:input_last]
         low_known[:] = -1
-        input_known[:] = -1
+        known[:] = -1
         n_edges = 0
         x0, x1, y0, y1 = n_columns, 0, n_rows, 0
         for x in range(n_columns):
@@ -209,27 +273,24 @@ def measure(
                 continue
             for side in range(2):
                 column = columns_out[side, x]
-                if input_known[column & 1] == column:
-                    continue
-                for source in range(2):
-                    at = columns_in[source, column]
-                    if low_known[at & 1] != at:
-                        low_known[at & 1] = at
-                        for i in range(n_low_rows):
-                            low[i] = values[i, at]
-                        _gather_mix(low, needed_rows, needed_weights, mixed[at & 1])
-                _mix(
-                    mixed[columns_in[0, column] & 1],
-                    mixed[columns_in[1, column] & 1],
-                    column_weights_in[0, column],
-                    column_weights_in[1, column],
-                    inner_column[input_first:input_last],
-                )
-                input_known[column & 1] = column
-                _gather_mix(inner_column, some_rows, some_weights, stretched[column & 1])
+                if known[column & 1] != column:
+                    known[column & 1] = column
+                    _input_column(
+                        values,
+                        columns_in,
+                        column_weights_in,
+                        needed_rows,
+                        needed_weights,
+                        column,
+                        low,
+                        stretched,
+                        low_known,
+                        input_column[input_first:input_last],
+                    )
+                    _gather_mix(input_column, some_rows, some_weights, enlarged[column & 1])
             n_outer, n_mask, n_inner = _threshold(
-                stretched[columns_out[0, x] & 1][:n],
-                stretched[columns_out[1, x] & 1][:n],
+                enlarged[columns_out[0, x] & 1][:n],
+                enlarged[columns_out[1, x] & 1][:n],
                 column_weights_out[0, x],
                 column_weights_out[1, x],
                 levels,
@@ -244,19 +305,8 @@ def measure(
             if n_edges + n + 2 > len(edges):
                 edges = _grown(edges, n_edges + n + 2)
             start = (left + x) * height + top + first
-            begin = _next(flags, words, n, 0, 1)
-            y0 = min(y0, first + begin)
-            while begin < n:
-                end = _next(flags, words, n, begin, 0)
-                if n_edges > 0 and edges[n_edges - 1] == start + begin:
-                    n_edges -= 1  # the mask goes on from the foot of the column before
-                else:
-                    edges[n_edges] = start + begin
-                    n_edges += 1
-                edges[n_edges] = start + end
-                n_edges += 1
-                y1 = max(y1, first + end)
-                begin = _next(flags, words, n, end, 1)
+            n_edges, highest, lowest = _add_edges(flags, words, n, start, edges, n_edges)
+            y0, y1 = min(y0, first + highest), max(y1, first + lowest)
         if n_edges == 0:
             continue
         boxes[index, 0], boxes[index, 1] = left + x0, top + y0
@@ -266,13 +316,6 @@ def measure(
             continue
         if used + n_edges + 2 > len(runs):
             runs = _grown(runs, used + n_edges + 2)
-        position = 0
-        for i in range(n_edges):
-            runs[used] = edges[i] - position
-            position = edges[i]
-            used += 1
-        if position < height * width:
-            runs[used] = height * width - position
-            used += 1
+        used = _add_runs(edges, n_edges, height * width, runs, used)
         ends[index] = used
     return runs[:used].copy()
