@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from nano_speed import machine
+from measure import machine
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
