@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from sam_plugins.types import Box
+from sam_plugins.types import Box, Size
 
 __all__ = [
     "box_iou",
@@ -23,6 +23,7 @@ __all__ = [
     "mask_to_box",
     "mask_to_inclusive_box",
     "remove_small_regions",
+    "run_lengths",
     "stability_score",
 ]
 
@@ -50,6 +51,35 @@ def mask_to_inclusive_box(mask: NDArray[np.bool_]) -> Box:
     """
     x0, y0, x1, y1 = mask_to_box(mask)
     return x0, y0, max(x1 - 1, 0), max(y1 - 1, 0)
+
+
+def run_lengths(crop: NDArray[np.bool_], box: Box, size: Size) -> NDArray[np.int64]:
+    """Run lengths of a whole image of which only a crop has a mask; nothing else is looked at.
+
+    Parameters
+    ----------
+    crop
+        (h, w) bool, the pixels inside `box`; outside it the mask is False.
+    box
+        xyxy, x1 and y1 exclusive, inside an image of `size`.
+    size
+        (H, W) of the whole image.
+
+    Returns
+    -------
+    (n,) int64: pixels of background, of foreground, and so on, column by column. Only the first
+    can be 0; an image that ends with the mask ends with a run of foreground.
+    """
+    height, width = size
+    columns = np.zeros((crop.shape[1], crop.shape[0] + 2), np.int8)
+    columns[:, 1:-1] = crop.T
+    x, y = np.nonzero(np.diff(columns, axis=1))
+    edges = (box[0] + x) * height + box[1] + y
+    # Where a run ends at the foot of a column and the next begins at its head, they are one.
+    joined = np.flatnonzero(edges[1:] == edges[:-1])
+    edges = np.delete(edges, np.concatenate((joined, joined + 1)))
+    runs = np.diff(edges, prepend=0, append=height * width).astype(np.int64)
+    return runs[:-1] if runs[-1] == 0 and len(runs) > 1 else runs
 
 
 def stability_score(

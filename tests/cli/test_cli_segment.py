@@ -131,11 +131,16 @@ def test_a_stopped_run_leaves_no_half_files_and_goes_on(run, folder, tmp_path, m
     class Stopped(FakeSegmenter):
         count = 0
 
-        def decode_many(self, embedding, prompts, *, multimask_output=None):
+        def decode_many(self, embedding, prompts, *, multimask_output=None, pred_iou_thresh=None):
             Stopped.count += 1
             if Stopped.count == 2:
                 raise KeyboardInterrupt
-            return super().decode_many(embedding, prompts, multimask_output=multimask_output)
+            return super().decode_many(
+                embedding,
+                prompts,
+                multimask_output=multimask_output,
+                pred_iou_thresh=pred_iou_thresh,
+            )
 
     monkeypatch.setattr(common, "open_model", lambda options: Stopped())
     words = ["segment", folder, "--out", "out", *ALL]

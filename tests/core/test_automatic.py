@@ -60,7 +60,7 @@ class Oracle:
             key="k",
         )
 
-    def decode_many(self, embedding, prompts, *, multimask_output=None):
+    def decode_many(self, embedding, prompts, *, multimask_output=None, pred_iou_thresh=None):
         assert multimask_output is True
         for prompt in prompts:
             self.asked += 1
@@ -74,7 +74,7 @@ class Oracle:
                 answer[: mask.shape[0], : mask.shape[1]][pixels] = 8
             unsure = half & (np.arange(mask.shape[1]) >= (3 * x0 + x1) // 4)
             answers[1, : mask.shape[0], : mask.shape[1]][unsure] = 0.5
-            yield Masks(
+            found = Masks(
                 low_res_logits=answers,
                 iou_predictions=self.scores,
                 region=embedding.region,
@@ -82,6 +82,7 @@ class Oracle:
                 input_size=embedding.input_size,
                 padded_size=embedding.padded_size,
             )
+            yield found.above(pred_iou_thresh)
 
 
 @pytest.fixture

@@ -10,7 +10,15 @@ from sam_plugins.formats.label_image import (
     records_to_label_image,
     write_label_image,
 )
-from sam_plugins.formats.rle import crop_to_rle, mask_to_rle, rle_area, rle_to_crop, rle_to_mask
+from sam_plugins.formats.rle import (
+    crop_to_rle,
+    mask_to_rle,
+    rle_area,
+    rle_to_crop,
+    rle_to_mask,
+    rle_to_runs,
+    runs_to_rle,
+)
 
 __all__ = [
     "CocoImage",
@@ -23,6 +31,8 @@ __all__ = [
     "rle_area",
     "rle_to_crop",
     "rle_to_mask",
+    "rle_to_runs",
+    "runs_to_rle",
     "to_coco",
     "write_coco",
     "write_label_image",

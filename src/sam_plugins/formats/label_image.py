@@ -26,7 +26,9 @@ _TIFF_SUFFIXES = (".tif", ".tiff")
 _PNG_LIMIT = 2**16 - 1
 
 
-def records_to_label_image(records: Sequence[MaskRecord], size: Size) -> Labels:
+def records_to_label_image(
+    records: Sequence[MaskRecord], size: Size, *, best_on_top: bool = False
+) -> Labels:
     """Give each pixel to one object; where masks overlap, the smaller object lies on top.
 
     Parameters
@@ -36,6 +38,8 @@ def records_to_label_image(records: Sequence[MaskRecord], size: Size) -> Labels:
         completely has no pixel left. Of equal areas the higher predicted IoU lies on top.
     size
         (H, W) of the image.
+    best_on_top
+        The object with the higher predicted IoU lies on top instead; of equal ones the smaller.
 
     Returns
     -------
@@ -48,9 +52,12 @@ def records_to_label_image(records: Sequence[MaskRecord], size: Size) -> Labels:
     """
     dtype = np.uint16 if len(records) <= _PNG_LIMIT else np.uint32
     labels = np.zeros(size, dtype)
-    order = sorted(
-        range(len(records)), key=lambda i: (-records[i].area, records[i].predicted_iou, -i)
-    )
+
+    def depth(index: int) -> tuple[float, float, int]:
+        area, score = -records[index].area, records[index].predicted_iou
+        return (score, area, -index) if best_on_top else (area, score, -index)
+
+    order = sorted(range(len(records)), key=depth)
     for index in order:
         rle = records[index].segmentation
         if tuple(rle["size"]) != tuple(size):

@@ -14,9 +14,18 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from sam_plugins.errors import ImageError
+from sam_plugins.masks import run_lengths
 from sam_plugins.types import Box, Rle, Size
 
-__all__ = ["crop_to_rle", "mask_to_rle", "rle_area", "rle_to_crop", "rle_to_mask"]
+__all__ = [
+    "crop_to_rle",
+    "mask_to_rle",
+    "rle_area",
+    "rle_to_crop",
+    "rle_to_mask",
+    "rle_to_runs",
+    "runs_to_rle",
+]
 
 _MAX_PIXELS = 2**32 - 1
 """The COCO API counts in 32 bits."""
@@ -58,12 +67,65 @@ def crop_to_rle(crop: NDArray[np.bool_], box: Box, size: Size) -> Rle:
     box
         xyxy, x1 and y1 exclusive, inside an image of `size`.
     size
-        (H, W) of the whole image.
+        (H, W) of the whole image. Nothing of this size is made.
+
+    Raises
+    ------
+    ImageError
+        If `crop` has another shape than `box`, or the box leaves the image.
     """
-    whole = np.zeros(size, bool, order="F")
     x0, y0, x1, y1 = box
-    whole[y0:y1, x0:x1] = crop
-    return mask_to_rle(whole)
+    height, width = _size({"size": list(size)})
+    if crop.shape != (y1 - y0, x1 - x0) or not (0 <= x0 <= x1 <= width and 0 <= y0 <= y1 <= height):
+        raise ImageError(
+            f"A crop must have the shape of its box inside the image, found {crop.shape} for box "
+            f"{box} in an image of {height} x {width}."
+        )
+    return runs_to_rle(run_lengths(crop, box, (height, width)), (height, width))
+
+
+def runs_to_rle(runs: NDArray[np.int64], size: Size) -> Rle:
+    """Compress run lengths to the string of the COCO API.
+
+    Parameters
+    ----------
+    runs
+        (n,) int64: pixels of background, of foreground, and so on, column by column; together
+        those of the image.
+    size
+        (H, W) of the image.
+
+    Raises
+    ------
+    ImageError
+        If the run lengths do not fill the image exactly.
+    """
+    height, width = _size({"size": list(size)})
+    _check_runs(runs, (height, width))
+    values = runs.copy()
+    values[3:] -= runs[1:-2]
+    # As many groups of five bits as leave the sign right, the lowest first; a sixth bit says that
+    # another group follows.
+    groups = np.ones(len(values), np.int64)
+    for n in range(1, _MAX_GROUPS):
+        limit = np.int64(1) << (5 * n - 1)
+        groups += (values >= limit) | (values < -limit)
+    places = np.arange(_MAX_GROUPS)
+    bits = (values[:, None] >> (5 * places)) & 0x1F
+    bits |= (places < groups[:, None] - 1) << 5
+    characters = bits[places < groups[:, None]] + ord("0")
+    return {"size": [height, width], "counts": characters.astype(np.uint8).tobytes().decode()}
+
+
+def rle_to_runs(rle: Rle) -> NDArray[np.int64]:
+    """The run lengths of an encoding: of background, of foreground, and so on, column by column.
+
+    Raises
+    ------
+    ImageError
+        As `rle_to_mask`.
+    """
+    return _runs(rle)
 
 
 def rle_to_mask(rle: Rle) -> NDArray[np.bool_]:
@@ -154,12 +216,17 @@ def _runs(rle: Rle) -> NDArray[np.int64]:
             "A run-length encoding needs 'counts' as a COCO string or a list of run lengths, "
             f"found {type(counts).__name__}."
         )
+    _check_runs(runs, (height, width))
+    return runs
+
+
+def _check_runs(runs: NDArray[np.int64], size: Size) -> None:
+    height, width = size
     if (runs < 0).any() or (runs > height * width).any() or int(runs.sum()) != height * width:
         raise ImageError(
             f"The run lengths must add up to {height} x {width} = {height * width} pixels and do "
             "not: the encoding is damaged or its size is another image's."
         )
-    return runs
 
 
 def _decompress(counts: str | bytes) -> NDArray[np.int64]:
