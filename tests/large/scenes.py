@@ -26,10 +26,12 @@ def discs(height, width, centres, radii):
 class Bright:
     """Answers a click or box with the bright piece under it, as far as its window shows it.
 
-    Its input is `image_size` pixels, so that windows of that size lose nothing.
+    Its input is `image_size` pixels, so that windows of that size lose nothing. With `filled` the
+    holes of a piece belong to it, so that masks overlap.
     """
 
-    def __init__(self, image_size=256):
+    def __init__(self, image_size=256, filled=False):
+        self._filled = filled
         self.encoded, self.asked = [], 0
         self.info = SegmenterInfo(
             name="bright",
@@ -80,7 +82,10 @@ class Bright:
             name = pieces[row, column]
             logits = np.full((1, *size), -8, np.float32)
             if name:
-                logits[0, : pieces.shape[0], : pieces.shape[1]][pieces == name] = 8
+                mask = pieces == name
+                if self._filled:
+                    mask = ndimage.binary_fill_holes(mask)
+                logits[0, : pieces.shape[0], : pieces.shape[1]][mask] = 8
             count = 3 if prompt.multimask_output else 1
             yield Masks(
                 low_res_logits=np.repeat(logits, count, axis=0),

@@ -121,7 +121,22 @@ class TiledImage:
             if region in self._kept:
                 self._kept.move_to_end(region)
                 return self._kept[region]
-        made = self.segmenter.encode(self.pixels(region))
+        return self._encoded(region, self.pixels(region))
+
+    def tile_embedding(self, number: int) -> Embedding | None:
+        """The embedding of a tile; None if all its pixels are equal and nothing can be there."""
+        region = self.grid.region(number)
+        with self._lock:
+            kept = self._kept.get(region)
+        if kept is not None:
+            return kept
+        pixels = self.pixels(region)
+        if (pixels == pixels[0, 0]).all():
+            return None
+        return self._encoded(region, pixels)
+
+    def _encoded(self, region: Box, pixels: Image) -> Embedding:
+        made = self.segmenter.encode(pixels)
         placed = replace(made, region=region, original_size=self.size)
         with self._lock:
             if region not in self._kept and placed.nbytes <= self._max_bytes:
