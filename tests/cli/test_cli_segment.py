@@ -8,7 +8,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from sam_plugins.cli import common
-from sam_plugins.formats import read_coco, read_label_image
+from sam_plugins.formats import read_coco, read_label_image, rle_to_mask
 from sam_plugins.testing import FakeSegmenter, sample_image
 
 ALL = ("--pred-iou-thresh", "0", "--stability-score-thresh", "0", "--points-per-side", "3")
@@ -82,6 +82,43 @@ def test_an_unexpected_failure_of_one_picture_stops_nothing_either(run, folder, 
     assert source.endswith("b.tif")
     assert "moody" in text
     assert "Traceback" in run("segment", folder, "--debug", "--overwrite", *ALL).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [
+        (["--crop-layers", "1"], {"crop_n_layers": 1}),
+        (
+            ["--crop-layers", "1", "--skip-whole-image", "--crop-points-downscale", "2"],
+            {
+                "crop_n_layers": 1,
+                "skip_whole_image": True,
+                "crop_n_points_downscale_factor": 2,
+            },
+        ),
+        (["--min-area", "20", "--max-area", "900"], {"min_area": 20, "max_area": 900}),
+        (["--min-region-area", "5"], {"min_mask_region_area": 5}),
+        (["--exclude-border"], {"exclude_border": True}),
+        (["--overlaps", "best_on_top"], {"overlaps": "best_on_top"}),
+    ],
+)
+def test_options_become_the_settings_that_made_the_result(run, picture, tmp_path, words, changed):
+    documents = []
+    for more in ([], words):
+        result = run("segment", picture, "--out", "out", *ALL, *more)
+        assert result.exit_code == 0, result.output
+        documents.append(json.loads((tmp_path / "out" / "cells.json").read_text("utf-8")))
+    before, after = (document["info"]["settings"] for document in documents)
+    assert {name: after[name] for name in after if after[name] != before[name]} == changed
+
+
+def test_objects_share_no_pixel_if_asked(run, picture, tmp_path):
+    for overlaps, most in (("keep", 2), ("small_on_top", 1)):
+        result = run("segment", picture, "--out", "out", "--overlaps", overlaps, *ALL)
+        assert result.exit_code == 0, result.output
+        (document,) = read_coco(tmp_path / "out" / "cells.json")
+        counts = sum(rle_to_mask(r.segmentation).astype(int) for r in document.records)
+        assert min(counts.max(), 2) == most
 
 
 class Counting(FakeSegmenter):
@@ -168,6 +205,8 @@ def test_pictures_of_one_stem_do_not_meet(run, folder, tmp_path):
         (["pictures", "--out", "pictures"], 2, "--out"),
         (["pictures", "--points-per-side", "0"], 2, "--points-per-side"),
         (["pictures", "--pred-iou-thresh", "88"], 2, "--pred-iou-thresh"),
+        (["pictures", "--overlaps", "none"], 2, "--overlaps"),
+        (["pictures", "--skip-whole-image"], 1, "crop_n_layers"),
         (["pictures/notes.txt"], 1, "notes.txt"),
     ],
 )

@@ -48,8 +48,10 @@ class Oracle:
         )
 
     def encode(self, image, *, region=None):
-        self.stride = max(image.shape) // 64
-        self.truth = image[:: self.stride, :: self.stride, 0]
+        self.left, self.top, x1, y1 = region
+        window = image[self.top : y1, self.left : x1]
+        self.stride = -(-max(window.shape) // 64)
+        self.truth = window[:: self.stride, :: self.stride, 0]
         return Embedding(
             features={"x": np.zeros((1, 1, 1), np.float32)},
             region=region,
@@ -64,7 +66,7 @@ class Oracle:
         assert multimask_output is True
         for prompt in prompts:
             self.asked += 1
-            x, y = (int(v) // self.stride for v in prompt.point_coords[0])
+            x, y = (prompt.point_coords[0] - (self.left, self.top)).astype(int) // self.stride
             name = self.truth[y, x]
             mask = self.truth == name if name else np.zeros_like(self.truth, bool)
             x0, _, x1, _ = mask_to_box(mask)
@@ -220,6 +222,74 @@ def test_small_holes_are_filled_and_small_islands_dropped(picture):
     assert cleaned.box == mask_to_box(truth)
 
 
+def test_areas_are_limited_in_pixels(picture):
+    areas = {r.area for r in records_of(generate_masks(Oracle(), picture, keep_all()))}
+    assert {320, 600} < areas
+    kept = records_of(generate_masks(Oracle(), picture, keep_all(min_area=320, max_area=600)))
+    assert {r.area for r in kept} == {area for area in areas if 320 <= area <= 600}
+
+
+def test_masks_at_the_border_go_after_they_have_removed_their_duplicates(picture):
+    picture[4:20, 0:24] = 1
+    options = keep_all(pred_iou_thresh=0.9, box_nms_thresh=0.7)
+    kept = records_of(generate_masks(Oracle(), picture, options))
+    assert sorted(r.area for r in kept) == [16 * 24, 20 * 30]
+    options = dataclasses.replace(options, exclude_border=True)
+    kept = records_of(generate_masks(Oracle(), picture, options))
+    assert [r.area for r in kept] == [20 * 30]
+    smaller = Oracle((0.95, 0.94, 0.1))
+    assert [r.area for r in records_of(generate_masks(smaller, picture, options))] == [600, 300]
+    options = dataclasses.replace(options, box_nms_thresh=0.4)
+    assert [r.area for r in records_of(generate_masks(smaller, picture, options))] == [600]
+
+
+def test_masks_share_no_pixel_if_asked(picture):
+    options = keep_all(overlaps="small_on_top", box_nms_thresh=0.9)
+    records = records_of(generate_masks(Oracle(), picture, options))
+    total = sum(rle_to_mask(r.segmentation).astype(int) for r in records)
+    assert total.max() == 1
+    assert total.min() == 1
+    assert sorted(r.area for r in records) == [160, 160, 300, 300, 48 * 64 - 920]
+    options = keep_all(overlaps="best_on_top", box_nms_thresh=0.9)
+    records = records_of(generate_masks(Oracle(), picture, options))
+    assert sorted(r.area for r in records) == [320, 600, 48 * 64 - 920]
+
+
+def test_crops_are_searched_and_the_mask_of_the_smaller_one_stays(picture):
+    large = np.kron(picture, np.ones((4, 4, 1), np.uint8))
+    options = keep_all(points_per_side=8, crop_n_layers=1, pred_iou_thresh=0.9, box_nms_thresh=0.7)
+    oracle = Oracle()
+    events = list(generate_masks(oracle, large, options))
+    assert oracle.asked == 5 * 64
+    steps = [event for event in events if isinstance(event, Progress)]
+    assert {step.total for step in steps} == {5 * 64}
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert any("(5 of 5)" in step.message for step in steps)
+    records = records_of(events)
+    # Each object lies whole within one crop; the others cut it off.
+    by_size = sorted(records, key=lambda r: r.area)
+    assert [r.crop_box for r in by_size] == [(0, 0, 161, 129), (96, 64, 256, 192)]
+    np.testing.assert_allclose(by_size[0].box, (16, 16, 96, 80), atol=3)
+    np.testing.assert_allclose(by_size[1].box, (120, 96, 240, 176), atol=3)
+    alone = dataclasses.replace(options, skip_whole_image=True, crop_n_points_downscale_factor=2)
+    oracle = Oracle()
+    records = records_of(generate_masks(oracle, large, alone))
+    assert oracle.asked == 4 * 16
+    assert sorted(r.crop_box for r in records) == [(0, 0, 161, 129), (96, 64, 256, 192)]
+
+
+def test_hopeless_answers_are_left_to_the_segmenter_to_skip(picture):
+    class Asked(Oracle):
+        def decode_many(self, embedding, prompts, **options):
+            thresholds.append(options["pred_iou_thresh"])
+            return super().decode_many(embedding, prompts, **options)
+
+    for threshold, expected in ((0.8, 0.8), (0.0, None)):
+        thresholds = []
+        list(generate_masks(Asked(), picture, keep_all(pred_iou_thresh=threshold)))
+        assert set(thresholds) == {expected}
+
+
 @given(st.integers(1, 12), st.integers(0, 50), st.integers(0, 50), st.integers(1, 70))
 def test_points_lie_at_the_centres_of_equal_cells(n, x0, y0, side):
     points = point_grid(n, (x0, y0, x0 + side, y0 + 2 * side))
@@ -249,6 +319,12 @@ def test_models_have_their_own_settings_and_unknown_ones_the_published():
         {"box_nms_thresh": 2},
         {"max_masks": 0},
         {"min_mask_region_area": -1},
+        {"crop_n_layers": -1},
+        {"crop_nms_thresh": 1.5},
+        {"crop_overlap_ratio": 1},
+        {"max_area": 0},
+        {"overlaps": "none"},
+        {"skip_whole_image": True},
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(change):

@@ -2,6 +2,7 @@
 
 import traceback
 from dataclasses import asdict, replace
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
     from sam_plugins.cli.outputs import Outputs
     from sam_plugins.ports import Segmenter
 
-__all__ = ["segment"]
+__all__ = ["OnTop", "segment"]
+
+
+class OnTop(Enum):
+    """`AutomaticSettings.overlaps`, as the command line offers it."""
+
+    KEEP = "keep"
+    SMALL = "small_on_top"
+    BEST = "best_on_top"
 
 
 def segment(
@@ -40,12 +49,50 @@ def segment(
         float | None,
         typer.Option("--stability-score-thresh", min=0, max=1, help="Keep masks as stable."),
     ] = None,
-    min_area: Annotated[
+    crop_layers: Annotated[
         int | None,
-        typer.Option("--min-area", min=0, help="Fill holes, drop islands of fewer pixels."),
+        typer.Option(
+            "--crop-layers",
+            min=0,
+            max=6,
+            help="Search 4 crops as well, with 2 another 16, and so on: finds small objects.",
+        ),
     ] = None,
+    crop_points_downscale: Annotated[
+        int | None,
+        typer.Option(
+            "--crop-points-downscale",
+            min=1,
+            max=256,
+            help="Divide the points per side by this in each further layer.",
+        ),
+    ] = None,
+    skip_whole_image: Annotated[
+        bool, typer.Option("--skip-whole-image", help="Search only the crops.")
+    ] = False,
+    min_area: Annotated[
+        int | None, typer.Option("--min-area", min=0, help="Drop objects of fewer pixels.")
+    ] = None,
+    max_area: Annotated[
+        int | None, typer.Option("--max-area", min=1, help="Drop objects of more pixels.")
+    ] = None,
+    min_region_area: Annotated[
+        int | None,
+        typer.Option("--min-region-area", min=0, help="Fill holes, drop islands of fewer pixels."),
+    ] = None,
+    exclude_border: Annotated[
+        bool, typer.Option("--exclude-border", help="Drop objects at the picture's edge.")
+    ] = False,
     max_masks: Annotated[
         int | None, typer.Option("--max-masks", min=1, help="Keep the best.")
+    ] = None,
+    overlaps: Annotated[
+        OnTop | None,
+        typer.Option(
+            "--overlaps",
+            help="Whether objects may share pixels in the COCO JSON; in the label image the "
+            "smaller one has them.",
+        ),
     ] = None,
     page: Annotated[int, typer.Option("--page", min=0, help="Of files with several, from 0.")] = 0,
     overwrite: Annotated[
@@ -74,8 +121,15 @@ def segment(
         "points_per_side": points_per_side,
         "pred_iou_thresh": pred_iou_thresh,
         "stability_score_thresh": stability_score_thresh,
-        "min_mask_region_area": min_area,
+        "crop_n_layers": crop_layers,
+        "crop_n_points_downscale_factor": crop_points_downscale,
+        "skip_whole_image": skip_whole_image or None,
+        "min_area": min_area,
+        "max_area": max_area,
+        "min_mask_region_area": min_region_area,
+        "exclude_border": exclude_border or None,
         "max_masks": max_masks,
+        "overlaps": None if overlaps is None else overlaps.value,
     }
     given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     folder, common = output_folder(out), common_of(ctx)
@@ -125,7 +179,8 @@ def _one(
         records = []
         for event in generate_masks(segmenter, image, settings):
             if isinstance(event, Step):
-                progress.update(task, completed=event.done, total=event.total)
+                text = f"{outputs.source.name}: {event.message}"
+                progress.update(task, description=text, completed=event.done, total=event.total)
             else:
                 records.append(event)
         outputs.write(image, records)

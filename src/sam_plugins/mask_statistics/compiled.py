@@ -69,7 +69,7 @@ def _compile() -> Kernel | None:
         from sam_plugins.mask_statistics.kernel import measure
 
         dispatcher = numba.njit(nogil=True, error_model="numpy")(measure)
-        _keep(dispatcher)
+        _keep(dispatcher, numba.__version__)
         dispatcher.compile(_SIGNATURE)
         dispatcher.disable_compile()
     except Exception as error:  # whatever numba or LLVM meet: there is another way
@@ -84,7 +84,7 @@ def _compile() -> Kernel | None:
     return kernel
 
 
-def _keep(dispatcher: Any) -> None:
+def _keep(dispatcher: Any, version: str) -> None:
     """Let numba keep the compiled code in our folder; without the folder nothing is kept.
 
     numba's own choices are beside the source, which may belong to another user or be read-only, and
@@ -97,10 +97,14 @@ def _keep(dispatcher: Any) -> None:
     try:
         from numba.core import caching
 
-        source = hashlib.sha256(Path(dispatcher.py_func.__code__.co_filename).read_bytes())
+        code = Path(dispatcher.py_func.__code__.co_filename).read_bytes()
+        stamp = hashlib.sha256(code + version.encode()).hexdigest()
 
         class Locator(caching._CacheLocator):
-            """Our folder; the source counts by its content, which copies and wheels keep."""
+            """Our folder, and names that no other source and no other numba use.
+
+            numba itself adds the processor and its features.
+            """
 
             @classmethod
             def from_function(cls, _function: Any, _file: str) -> "Locator":
@@ -110,10 +114,10 @@ def _keep(dispatcher: Any) -> None:
                 return str(folder)
 
             def get_source_stamp(self) -> str:
-                return source.hexdigest()
+                return stamp
 
             def get_disambiguator(self) -> str:
-                return source.hexdigest()[:16]
+                return stamp[:16]
 
         places = {"_locator_classes": [Locator]}
         implementation = type("Implementation", (caching.CompileResultCacheImpl,), places)
