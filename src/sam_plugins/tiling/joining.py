@@ -154,7 +154,7 @@ def _inside(found: TileObject, overlap: Box) -> tuple[Box, int] | None:
     part = meets(found.box, overlap)
     if part is None:
         return None
-    count = int(np.count_nonzero(_cut_out(found, part)))
+    count = int(np.count_nonzero(found.inside(part)))
     return (part, count) if count else None
 
 
@@ -163,13 +163,7 @@ def _shared(first: TileObject, second: TileObject, overlap: Box) -> int:
     part = None if part is None else meets(part, overlap)
     if part is None:
         return 0
-    return int(np.count_nonzero(_cut_out(first, part) & _cut_out(second, part)))
-
-
-def _cut_out(found: TileObject, part: Box) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    x0, y0, x1, y1 = part
-    left, top = found.box[:2]
-    return found.crop[y0 - top : y1 - top, x0 - left : x1 - left]
+    return int(np.count_nonzero(first.inside(part) & second.inside(part)))
 
 
 def _decided(keys: list[Key], pieces: dict[Key, _Piece]) -> JoinedObject:

@@ -215,10 +215,7 @@ def _painted(
                 if part is None or block is None:
                     continue
                 left, top, right, bottom = part
-                crop = found.crop[
-                    top - found.box[1] : bottom - found.box[1],
-                    left - found.box[0] : right - found.box[0],
-                ]
+                crop = found.inside(part)
                 block[top - y0 : bottom - y0, left - x0 : right - x0][crop] = number + 1
             yield region, block
 

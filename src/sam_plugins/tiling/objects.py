@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sam_plugins.automatic import AutomaticSettings, Progress, search_embedding
 from sam_plugins.automatic.regions import clean_record
 from sam_plugins.formats import rle_to_crop
-from sam_plugins.tiling.grid import margin_of
+from sam_plugins.tiling.grid import margin_of, meets
 from sam_plugins.tiling.session import TiledImage
 from sam_plugins.types import Box
 
@@ -47,6 +47,12 @@ class TileObject:
     def area(self) -> int:
         """Pixels."""
         return int(np.count_nonzero(self.crop))
+
+    def inside(self, part: Box) -> NDArray[np.bool_]:
+        """The mask in `part`, which lies within `box`."""
+        x0, y0, x1, y1 = part
+        left, top = self.box[:2]
+        return self.crop[y0 - top : y1 - top, x0 - left : x1 - left]
 
 
 class FoundTiles(Protocol):
@@ -189,7 +195,28 @@ def search_tile(
                 cut=margin_of(region, box, tiled.size) < cell,
             )
         )
-    return found
+    return _without_duplicates(found, settings.box_nms_thresh)
+
+
+def _without_duplicates(found: Sequence[TileObject], iou_threshold: float) -> list[TileObject]:
+    """Of masks that share too many pixels the one with the highest predicted IoU.
+
+    Suppression by boxes leaves copies with a stray pixel far away: each of them could be matched
+    with another tile's copy, and one object would count twice.
+    """
+    kept: list[TileObject] = []
+    for one in sorted(found, key=lambda found: -found.predicted_iou):
+        if all(_iou(one, other) <= iou_threshold for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _iou(first: TileObject, second: TileObject) -> float:
+    part = meets(first.box, second.box)
+    if part is None:
+        return 0.0
+    shared = int(np.count_nonzero(first.inside(part) & second.inside(part)))
+    return shared / (first.area + second.area - shared)
 
 
 def _packed(objects: Sequence[TileObject]) -> dict[str, NDArray[np.generic]]:
