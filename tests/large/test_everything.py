@@ -233,6 +233,10 @@ def test_labels_give_each_object_one_number_everywhere(require, tmp_path):
     assert labels_are_complete(tmp_path, described) is None
     with pytest.raises(ImageError, match="exists"):
         next(write_labels(session, path, EVERY))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").touch()
+    with pytest.raises(ImageError, match="exists"):
+        next(write_labels(session, tmp_path / "mine", EVERY, overwrite=True))
     *_, end = write_labels(session, path, EVERY, overwrite=True)
     np.testing.assert_array_equal(labels_at(path), labels)
 

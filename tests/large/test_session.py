@@ -240,6 +240,25 @@ def test_what_is_kept_is_bounded():
     assert session.source.reads == reads + 1
 
 
+def test_hundreds_of_prompts_in_one_window_are_answered_in_order():
+    image = sample_image(500, 600)
+    points = [(20 + n % 15, 30 + n // 15) for n in range(200)]
+    answers = tiled(image, FakeSegmenter(radius=8)).decode_many([click(x, y) for x, y in points])
+    for (x, y), answer in zip(points, answers, strict=True):
+        x0, y0, x1, y1 = answer.crop(0)[1]
+        assert abs((x0 + x1) / 2 - x) <= 2
+        assert abs((y0 + y1) / 2 - y) <= 2
+
+
+def test_a_plain_array_is_a_source():
+    image = sample_image(300, 320)
+    answer = TiledImage(FakeSegmenter(), image).decode(click(30, 40))
+    alone = FakeSegmenter()
+    np.testing.assert_array_equal(
+        answer.masks, alone.decode(alone.encode(image), click(30, 40)).masks
+    )
+
+
 def test_a_frame_that_is_not_there_is_refused():
     with pytest.raises(ImageError, match="frames 0 to 0"):
         tiled(sample_image(300, 300), index=1)

@@ -301,6 +301,31 @@ def test_only_the_tiles_that_a_window_meets_are_decoded(tmp_path):
     assert source._raw.segments_decoded == 2
 
 
+def test_tiles_that_are_not_stored_are_black(tmp_path):
+    path = tmp_path / "a.tif"
+    tiles = (COLOUR[:64, :64] if n == 0 else None for n in range(4))
+    tifffile.imwrite(path, tiles, shape=(128, 128, 3), dtype="u1", tile=(64, 64), photometric="rgb")
+    source = open_source(path)
+    np.testing.assert_array_equal(source.read(0), load_image(path))
+    assert source.read(0, (0, 0, 64, 64)).any()
+    assert not source.read(0, (64, 0, 128, 64)).any()
+
+
+def test_an_open_file_and_its_bytes_are_read_by_window_too(tmp_path):
+    from sam_plugins.images.limits import Limits
+    from sam_plugins.images.tiff_windows import TiffWindows
+
+    path = tmp_path / "a.tif"
+    for options in TIFFS.values():
+        separate = options.get("planarconfig") == "separate"
+        tifffile.imwrite(path, COLOUR.transpose(2, 0, 1) if separate else COLOUR, **options)
+        with path.open("rb") as file:
+            for source in (file, path.read_bytes()):
+                windows = TiffWindows(source, channel_axis=None, limits=Limits.strict())
+                found = windows.read(0, (5, 8, 41, 60)).planes
+                np.testing.assert_array_equal(found, COLOUR[8:60, 5:41])
+
+
 def test_only_the_chunks_that_a_window_meets_are_computed(require):
     require("dask")
     import dask.array as da

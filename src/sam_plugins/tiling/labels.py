@@ -69,7 +69,7 @@ def write_labels(
         The zarr folder to write, format 3, uint32, in chunks of 1024 x 1024. Its attributes say
         what made it (`labels_described`).
     overwrite
-        Replace what is there.
+        Replace the zarr array that is there.
 
     Yields
     ------
@@ -88,10 +88,10 @@ def write_labels(
     zarr = _zarr()
     path = Path(path)
     settings = settings or default_settings(tiled.segmenter.info.name)
-    if path.exists() and not overwrite:
+    if path.exists() and not (overwrite and (path / "zarr.json").is_file()):
         raise ImageError(
             f"A label image would be written to '{path}', which exists: choose another name, or "
-            "overwrite it."
+            "overwrite it if it is a zarr array."
         )
     described = labels_described(tiled, settings)
     parts, partial = path.with_name(path.name + ".parts"), path.with_name(path.name + ".partial")

@@ -1,10 +1,11 @@
 """`TiledImage`: prompts on a picture of any size, each answered from a window that fits it."""
 
 import math
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -12,6 +13,7 @@ from PIL import Image as PillowImage
 from sam_plugins.automatic import Progress
 from sam_plugins.errors import ImageError, PromptError
 from sam_plugins.ports import EmbeddingStore, ImageSource, Segmenter
+from sam_plugins.sources import open_source
 from sam_plugins.stores import CachedSegmenter
 from sam_plugins.tiling.grid import Extent, TileGrid, automatic_tile, centred, hull, margin_of
 from sam_plugins.tiling.logits import moved_logits
@@ -24,6 +26,7 @@ _MOST_TILES = 4
 _MOST_WINDOWS = 6
 _KEPT_BYTES = 1 << 28
 _ROWS_AT_ONCE = 512
+_PROMPTS_AT_ONCE = 64
 
 
 class TiledImage:
@@ -37,8 +40,8 @@ class TiledImage:
     segmenter
         Any model.
     source
-        Where the pixels come from (`sam_plugins.sources.open_source`); its intensity limits hold
-        for all windows.
+        Where the pixels come from, or whatever `sam_plugins.sources.open_source` takes; its
+        intensity limits hold for all windows.
     index
         The frame.
     tile, halo
@@ -61,7 +64,7 @@ class TiledImage:
     def __init__(
         self,
         segmenter: Segmenter,
-        source: ImageSource,
+        source: ImageSource | Any,
         *,
         index: int = 0,
         tile: int | None = None,
@@ -70,11 +73,13 @@ class TiledImage:
         store: EmbeddingStore | None = None,
         max_bytes: int = _KEPT_BYTES,
     ) -> None:
+        source = open_source(source)
         frames, height, width = source.shape
         if not 0 <= index < frames:
             raise ImageError(f"The source has frames 0 to {frames - 1}, found index={index}.")
         self.segmenter = segmenter if store is None else CachedSegmenter(segmenter, store)
-        self.source, self.index = source, index
+        self.source: ImageSource = source
+        self.index = index
         side, overlap = automatic_tile(segmenter.info.image_size)
         if tile is not None:
             side, overlap = tile, tile // 6
@@ -232,14 +237,15 @@ class TiledImage:
     def _answers(
         self, prompts: Sequence[Prompt], windows: Sequence[Box], multimask_output: bool | None
     ) -> Iterator[Masks]:
-        together: dict[Box, list[int]] = defaultdict(list)
+        together: dict[Box, deque[int]] = defaultdict(deque)
         for number, window in enumerate(windows):
             together[window].append(number)
         ready: dict[int, Masks] = {}
         for number, window in enumerate(windows):
             if number not in ready:
                 embedding = self.embedding(window)
-                group = together[window]
+                waiting = together[window]
+                group = [waiting.popleft() for _ in range(min(len(waiting), _PROMPTS_AT_ONCE))]
                 asked = [self._within(prompts[i], embedding) for i in group]
                 answers = self.segmenter.decode_many(
                     embedding, asked, multimask_output=multimask_output
