@@ -1,5 +1,7 @@
 """Every kind of source under the one contract, what it reads for a window, and what it refuses."""
 
+import gc
+
 import numpy as np
 import pytest
 import tifffile
@@ -406,6 +408,18 @@ def test_not_a_number_is_refused_where_it_is_read():
     source.read(0, (0, 100, 40, 200))
     with pytest.raises(ImageError, match="NaN"):
         source.read(0, (0, 0, 5, 5))
+
+
+def test_a_source_that_nobody_holds_is_closed(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, COLOUR, photometric="rgb", tile=(16, 16))
+    source = open_source(path)
+    source.read(0)
+    file = source._raw._windows._reader._file
+    assert not file.closed
+    del source
+    gc.collect()
+    assert file.closed
 
 
 def test_limits_and_giant_chunks_are_refused(tmp_path):

@@ -6,6 +6,7 @@ or tile by tile, and the last of them are kept, because neighbouring windows sha
 
 import math
 import os
+import weakref
 from collections import OrderedDict
 from contextlib import ExitStack
 from threading import Lock
@@ -64,11 +65,12 @@ class TiffWindows:
             with decoding(self.name, "TIFF"):
                 self._tif = stack.enter_context(opened(self._reader, limits))
                 self.pages = pages_in(self._reader, self._tif, channel_axis, limits)
-            self._open = stack.pop_all()
+            # A source is closed when nobody holds it any more; few who open one think of closing.
+            self._close = weakref.finalize(self, stack.pop_all().close)
 
     def close(self) -> None:
-        """Close the file."""
-        self._open.close()
+        """Close the file now; otherwise that happens when nothing refers to this any more."""
+        self._close()
 
     def size(self, page: int) -> Size:
         """(H, W) of a page as it is stored."""

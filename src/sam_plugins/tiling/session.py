@@ -268,7 +268,7 @@ class TiledImage:
             embedding = self.embedding(window)
             asked = self._within(prompt, embedding)
             answer = self.segmenter.decode(embedding, asked, multimask_output=multimask_output)
-        return uncut or answer
+        return answer if uncut is None else uncut
 
     def _better_window(
         self, answer: Masks, extent: Extent | None, *, moved: bool

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import Bright, Counting, discs
 from scipy import ndimage
+from tiling_scenes import Bright, Counting, discs
 
 from sam_plugins.automatic import AutomaticSettings, Progress
 from sam_plugins.errors import ImageError
@@ -294,7 +294,7 @@ def test_the_tiles_of_another_run_are_not_used(require, tmp_path, change):
 KILLED = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from test_everything import EVERY, field, tiled
+from test_tiling_everything import EVERY, field, tiled
 from sam_plugins.tiling import write_labels
 for event in write_labels(tiled(field(700, 800)), sys.argv[2], EVERY):
     time.sleep(0.002)

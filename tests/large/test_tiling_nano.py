@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import Counting
+from tiling_scenes import Counting
 
 from sam_plugins.automatic import default_settings
 from sam_plugins.formats import rle_to_mask

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from scenes import Bright, Counting, discs
+from tiling_scenes import Bright, Counting, discs
 
 from sam_plugins.automatic import Progress
 from sam_plugins.errors import ImageError, PromptError
