@@ -30,7 +30,8 @@ _FULL_WORD = np.uint64(0x0101010101010101)
 @register_jitable
 def _find_active(values: Logits, floor: np.float32, rows: Flags, columns: Flags) -> None:
     """Mark the rows and columns of (h, w) logits in which one is above `floor`."""
-    columns[:] = 0
+    for x in range(len(columns)):
+        columns[x] = 0
     for y in range(values.shape[0]):
         some = np.uint8(0)
         row = values[y]
@@ -67,11 +68,19 @@ def _active_span(active: Flags, sources_in: Indices, sources_out: Indices) -> tu
 
 
 @register_jitable
-def _gather_mix(values: Logits, sources: Indices, weights: Logits, out: Logits) -> None:
-    """Interpolate along a column: ``out[i]`` from two elements of `values`."""
-    for i in range(sources.shape[1]):
-        low, high = values[sources[0, i]], values[sources[1, i]]
-        out[i] = low * weights[0, i] + high * weights[1, i]
+def _stretch(
+    values: Logits,
+    sources: Indices,
+    weights: Logits,
+    first: int | np.int64,
+    last: int | np.int64,
+    out: Logits,
+) -> None:
+    """Interpolate along a column: ``out[i]`` is row ``first + i`` of the longer column."""
+    lows, highs = sources[0][first:last], sources[1][first:last]
+    shares, others = weights[0][first:last], weights[1][first:last]
+    for i in range(len(lows)):
+        out[i] = values[lows[i]] * shares[i] + values[highs[i]] * others[i]
 
 
 @register_jitable
@@ -112,7 +121,8 @@ def _next(flags: Flags, words: Words, n: int, at: int, wanted: int) -> int:
 def _grown(array: Counts, needed: int) -> Counts:
     """A copy with room for at least twice as many."""
     larger = np.zeros(max(2 * len(array), needed), np.int64)
-    larger[: len(array)] = array
+    for i in range(len(array)):
+        larger[i] = array[i]
     return larger
 
 
@@ -123,6 +133,7 @@ def _input_column(
     weights: Logits,
     rows: Indices,
     row_weights: Logits,
+    first_row: np.int64,
     column: int,
     low: Logits,
     stretched: Logits,
@@ -139,7 +150,7 @@ def _input_column(
             known[at & 1] = at
             for i in range(len(low)):
                 low[i] = values[i, at]
-            _gather_mix(low, rows, row_weights, stretched[at & 1])
+            _stretch(low, rows, row_weights, first_row, first_row + len(out), stretched[at & 1])
     first, second = stretched[columns[0, column] & 1], stretched[columns[1, column] & 1]
     weight, other = weights[0, column], weights[1, column]
     for i in range(len(out)):
@@ -222,16 +233,17 @@ def measure(
     place
         (4,) int64: x and y of the window in the image, height and width of the image.
     counts
-        (N, 3) int64, filled with the pixels above the outer, mask and inner threshold.
+        (N, 3) int64 zeros, filled with the pixels above the outer, mask and inner threshold.
     boxes
-        (N, 4) int64, filled with xyxy in the image, x1 and y1 exclusive; zeros for an empty mask.
+        (N, 4) int64 zeros, filled with xyxy in the image, x1 and y1 exclusive; an empty mask
+        leaves its zeros.
     ends
         (N,) int64, filled with where in the result the run lengths of each mask end.
 
     Returns
     -------
     int64 run lengths of all masks, one mask after the other: columns of the whole image, starting
-    with background. None for a mask that is not stable enough or is empty.
+    with background. There are none for a mask that is not stable enough or is empty.
     """
     n_low_rows, n_low_columns = logits.shape[1], logits.shape[2]
     n_rows, n_columns = rows_out.shape[1], columns_out.shape[1]
@@ -251,21 +263,16 @@ def measure(
     used = 0
     for index in range(logits.shape[0]):
         values = logits[index]
-        counts[index, :] = 0
-        boxes[index, :] = 0
         ends[index] = used
         _find_active(values, levels[3], active_rows, active_columns)
         first, last = _active_span(active_rows, rows_in, rows_out)
         if first >= last:
             continue
         n = last - first
-        words[n // _WORD :] = 0
-        some_rows, some_weights = rows_out[:, first:last], row_weights_out[:, first:last]
-        input_first, input_last = some_rows[0, 0], some_rows[1, n - 1] + 1
-        needed_rows = rows_in[:, input_first:input_last]
-        needed_weights = row_weights_in[:, input_first:input_last]
-        low_known[:] = -1
-        known[:] = -1
+        for i in range(n // _WORD, len(words)):
+            words[i] = 0
+        input_first, input_last = np.int64(rows_out[0, first]), np.int64(rows_out[1, last - 1] + 1)
+        low_known[0] = low_known[1] = known[0] = known[1] = -1
         n_edges = 0
         x0, x1, y0, y1 = n_columns, 0, n_rows, 0
         for x in range(n_columns):
@@ -279,15 +286,18 @@ def measure(
                         values,
                         columns_in,
                         column_weights_in,
-                        needed_rows,
-                        needed_weights,
+                        rows_in,
+                        row_weights_in,
+                        input_first,
                         column,
                         low,
                         stretched,
                         low_known,
                         input_column[input_first:input_last],
                     )
-                    _gather_mix(input_column, some_rows, some_weights, enlarged[column & 1])
+                    _stretch(
+                        input_column, rows_out, row_weights_out, first, last, enlarged[column & 1]
+                    )
             n_outer, n_mask, n_inner = _threshold(
                 enlarged[columns_out[0, x] & 1][:n],
                 enlarged[columns_out[1, x] & 1][:n],
@@ -318,4 +328,4 @@ def measure(
             runs = _grown(runs, used + n_edges + 2)
         used = _add_runs(edges, n_edges, height * width, runs, used)
         ends[index] = used
-    return runs[:used].copy()
+    return runs[:used]
