@@ -312,9 +312,7 @@ def main() -> int:
     print(machine(options.threads), end="\n\n")
     if options.only != "memory":
         print(f"{grid} x {grid} points on 1024 x 768, vit_b, encoder left out, {rounds} rounds\n")
-        print(
-            "| numerics | pass | published s | ours s | ratio | of CPU s | target | agreement |"
-        )
+        print("| numerics | pass | published s | ours s | ratio | of CPU s | target | agreement |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         for numerics in options.numerics:
             compare(grid, rounds, (0.1, 0.3, 1.0), numerics)
