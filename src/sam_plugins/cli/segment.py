@@ -94,6 +94,12 @@ def segment(
             "smaller one has them.",
         ),
     ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            "--tile", min=64, help="Side of the tiles of a large TIFF or zarr; labels go to zarr."
+        ),
+    ] = None,
     page: Annotated[int, typer.Option("--page", min=0, help="Of files with several, from 0.")] = 0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do finished pictures again.")
@@ -107,14 +113,19 @@ def segment(
     Writes for each picture an overlay, a label image (TIFF) and a COCO JSON; for a folder one COCO
     JSON of all as well. Pictures that are finished are skipped, so that a stopped run goes on where
     it was; one that fails is reported at the end and stops nothing.
+
+    A zarr folder, and a TIFF of more than 8192 x 8192 pixels, is never held whole: its tiles are
+    segmented one by one, and the label image is written as zarr.
     """
     from sam_plugins.automatic import default_settings
     from sam_plugins.cli.files import output_folder
+    from sam_plugins.cli.large import is_large, segment_large
     from sam_plugins.cli.outputs import MERGED, merge, outputs_of, pictures_in
 
     if not source.exists():
         raise ImageError(f"Expected a picture or a folder at {source}, found nothing.")
-    pictures = pictures_in(source) if source.is_dir() else [source]
+    large = is_large(source, tile)
+    pictures = pictures_in(source) if source.is_dir() and not large else [source]
     if source.is_dir() and out.resolve() == source.resolve():
         raise typer.BadParameter("--out must be another folder than that of the pictures.")
     changes = {
@@ -135,6 +146,11 @@ def segment(
     folder, common = output_folder(out), common_of(ctx)
     segmenter = shared.open_model(common)
     settings = replace(default_settings(segmenter.info.name), **given)
+    if large:
+        segment_large(
+            segmenter, source, folder, settings, common, page=page, tile=tile, overwrite=overwrite
+        )
+        return
     info = {
         "model": segmenter.info.name,
         "model_id": segmenter.info.model_id,

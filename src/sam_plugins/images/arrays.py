@@ -10,7 +10,7 @@ from sam_plugins.errors import ImageError
 from sam_plugins.images.intensity import Intensity, intensity_limits, numeric, to_uint8
 from sam_plugins.types import Image
 
-__all__ = ["as_rgb", "check_shape", "planes_to_rgb"]
+__all__ = ["as_rgb", "check_shape", "chosen_channels", "painted", "planes_to_rgb"]
 
 
 def as_rgb(
@@ -89,11 +89,11 @@ def planes_to_rgb(
             f"{name} is a single pixel: a picture to segment needs at least two, and useful ones "
             "have thousands."
         )
-    chosen = _chosen(name, count, channels)
+    chosen = chosen_channels(name, count, channels)
     if intensity is None and planes.dtype == np.uint8:
         if chosen == tuple(range(count)) and count == 3:
             return np.ascontiguousarray(planes)
-        return _painted({c: planes[:, :, c] for c in set(chosen)}, chosen)
+        return painted({c: planes[:, :, c] for c in set(chosen)}, chosen)
     if chosen != tuple(range(count)):
         planes = planes[:, :, list(dict.fromkeys(chosen))]
     numbers = list(dict.fromkeys(chosen))
@@ -102,7 +102,7 @@ def planes_to_rgb(
     else:
         pairs = [intensity_limits(planes, intensity)] * len(numbers)
     levels = {number: to_uint8(planes[:, :, i], *pairs[i]) for i, number in enumerate(numbers)}
-    return _painted(levels, chosen)
+    return painted(levels, chosen)
 
 
 def check_shape(name: str, shape: tuple[int, ...]) -> None:
@@ -134,8 +134,8 @@ def _channel_axis(shape: tuple[int, ...], channel_axis: int | None) -> int:
     )
 
 
-def _chosen(name: str, count: int, channels: int | Sequence[int] | None) -> tuple[int, ...]:
-    """One to three channel numbers, checked."""
+def chosen_channels(name: str, count: int, channels: int | Sequence[int] | None) -> tuple[int, ...]:
+    """Numbers of the channels to show, one to three; `ImageError` if they cannot be told."""
     if channels is None:
         if count > 3:
             raise ImageError(
@@ -157,7 +157,8 @@ def _chosen(name: str, count: int, channels: int | Sequence[int] | None) -> tupl
     return chosen
 
 
-def _painted(levels: dict[int, NDArray[np.uint8]], chosen: tuple[int, ...]) -> Image:
+def painted(levels: dict[int, NDArray[np.uint8]], chosen: tuple[int, ...]) -> Image:
+    """Number of a channel -> its (H, W) levels, as (H, W, 3): one is grey, two red and green."""
     rgb = np.zeros((*levels[chosen[0]].shape, 3), np.uint8)
     for colour, number in enumerate(chosen * 3 if len(chosen) == 1 else chosen):
         rgb[:, :, colour] = levels[number]

@@ -17,7 +17,7 @@ from sam_plugins.images.pillow_files import read_page as read_pillow_page
 from sam_plugins.images.reader import Pixels, Reader, Source, decoding, enough_memory, open_source
 from sam_plugins.types import Image
 
-__all__ = ["load_image", "page_count"]
+__all__ = ["load_image", "page_count", "upright"]
 
 _LOCAL = Limits.local()
 _SUPPORTED = "PNG, JPEG, WebP, BMP, GIF and TIFF"
@@ -159,10 +159,10 @@ def _rgb(
     rgb = planes_to_rgb(name, planes, channels, intensity)
     if pixels.inverted:
         rgb = 255 - rgb
-    return np.ascontiguousarray(_upright(rgb, pixels.orientation))
+    return np.ascontiguousarray(upright(rgb, pixels.orientation))
 
 
-def _upright(rgb: Image, orientation: int) -> Image:
+def upright(rgb: Image, orientation: int) -> Image:
     """Undo an EXIF orientation: mirror first, then transpose."""
     if orientation in (2, 3, 7, 8):
         rgb = rgb[:, ::-1]

@@ -5,7 +5,7 @@ held against the file, so that a damaged or hostile header costs no memory.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +20,11 @@ from sam_plugins.images.reader import Pixels, Reader
 from sam_plugins.images.tiff_checks import check_chain, check_page, is_plausible_ome
 from sam_plugins.images.tiff_colours import as_pixels
 
-__all__ = ["count_pages", "read_page"]
+__all__ = ["Stack", "arranged", "count_pages", "located", "opened", "pages_in", "read_page"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Stack:
+class Stack:
     """Planes of equal shape: a series of tifffile, and which of its axes holds channels.
 
     A series is stored in equal blocks, one after another or one per page of the file; `lead` axes
@@ -37,22 +37,37 @@ class _Stack:
 
     @property
     def page_axes(self) -> tuple[int, ...]:
+        """The axes that count pages."""
         axes = self.series.axes
         inside = (axes.index("Y"), axes.index("X"), self.channel)
         return tuple(axis for axis in range(len(axes)) if axis not in inside)
 
     @property
     def pages(self) -> int:
+        """How many pages."""
         return math.prod(self.series.shape[axis] for axis in self.page_axes)
+
+    @property
+    def blocks_per_page(self) -> int:
+        """Stored blocks that one page takes its channels from."""
+        apart = self.channel is not None and self.channel < self.lead
+        return self.series.shape[self.channel] if apart and self.channel is not None else 1
 
 
 def count_pages(reader: Reader, channel_axis: int | None, limits: Limits) -> int:
     """Pages: planes that are left when rows, columns and channels are taken out of the axes."""
-    with _opened(reader, limits) as tif:
-        if _is_plain(tif, channel_axis):
-            return len(tif.pages)
-        stacks = [_stack(reader, series, channel_axis) for series in tif.series]
-        pages = sum(stack.pages for stack in stacks)
+    with opened(reader, limits) as tif:
+        return pages_in(reader, tif, channel_axis, limits)
+
+
+def pages_in(
+    reader: Reader, tif: tifffile.TiffFile, channel_axis: int | None, limits: Limits
+) -> int:
+    """As `count_pages`, of a file that is open."""
+    if _is_plain(tif, channel_axis):
+        return len(tif.pages)
+    stacks = [_stack(reader, series, channel_axis) for series in tif.series]
+    pages = sum(stack.pages for stack in stacks)
     limits.check_pages(reader.name_in_messages, pages)
     return pages
 
@@ -65,28 +80,50 @@ def read_page(reader: Reader, page: int, channel_axis: int | None, limits: Limit
     and every other axis but rows and columns counts pages, the last fastest; series follow each
     other.
     """
-    with _opened(reader, limits) as tif:
-        if _is_plain(tif, channel_axis):
-            pages, left = len(tif.pages), page
-            if 0 <= page < pages:
-                directory = tif.pages[page].aspage()
-                series = tifffile.TiffPageSeries(
-                    [directory], directory.shape, directory.dtype, directory.axes, parent=tif
-                )
-                return _read(reader, tif, _stack(reader, series, None), 0, limits)
-        else:
-            pages, left = 0, page
-            for series in tif.series:
-                stack = _stack(reader, series, channel_axis)
-                if 0 <= left < stack.pages:
-                    return _read(reader, tif, stack, left, limits)
-                left -= stack.pages
-                pages += stack.pages
+    with opened(reader, limits) as tif:
+        stack, number = located(reader, tif, page, channel_axis)
+        series, lead = stack.series, stack.lead
+        shape, axes, name = series.shape, series.axes, reader.name_in_messages
+        limits.check_size(name, shape[axes.index("Y")], shape[axes.index("X")])
+        blocks = stack.blocks_per_page
+        limits.check_bytes(name, blocks * math.prod(shape[lead:]) * series.dtype.itemsize)
+        return arranged(
+            name, stack, number, lambda i: _block(reader, tif, series, i, shape[lead:], limits)
+        )
+
+
+def located(
+    reader: Reader, tif: tifffile.TiffFile, page: int, channel_axis: int | None
+) -> tuple[Stack, int]:
+    """The stack that holds a page, and which page of the stack it is.
+
+    Raises
+    ------
+    ImageError
+        If there is no such page.
+    """
+    if _is_plain(tif, channel_axis):
+        pages = len(tif.pages)
+        if 0 <= page < pages:
+            directory = tif.pages[page].aspage()
+            series = tifffile.TiffPageSeries(
+                [directory], directory.shape, directory.dtype, directory.axes, parent=tif
+            )
+            return _stack(reader, series, None), 0
+    else:
+        pages, left = 0, page
+        for series in tif.series:
+            stack = _stack(reader, series, channel_axis)
+            if 0 <= left < stack.pages:
+                return stack, left
+            left -= stack.pages
+            pages += stack.pages
     raise ImageError(f"{reader.name_in_messages} has pages 0 to {pages - 1}, found page={page}.")
 
 
 @contextmanager
-def _opened(reader: Reader, limits: Limits) -> Iterator[tifffile.TiffFile]:
+def opened(reader: Reader, limits: Limits) -> Iterator[tifffile.TiffFile]:
+    """The file, its chain of pages checked; OME metadata that are not plausible are ignored."""
     check_chain(reader, limits)
     reader.seek(0)
     with tifffile.TiffFile(reader.as_file(), _multifile=False) as tif:
@@ -107,7 +144,7 @@ def _is_plain(tif: tifffile.TiffFile, channel_axis: int | None) -> bool:
     )
 
 
-def _stack(reader: Reader, series: tifffile.TiffPageSeries, channel_axis: int | None) -> _Stack:
+def _stack(reader: Reader, series: tifffile.TiffPageSeries, channel_axis: int | None) -> Stack:
     name, axes, shape = reader.name_in_messages, series.axes, series.shape
     if axes.count("Y") != 1 or axes.count("X") != 1 or 0 in shape:
         raise ImageError(
@@ -124,7 +161,7 @@ def _stack(reader: Reader, series: tifffile.TiffPageSeries, channel_axis: int | 
             )
     else:
         channel = next((axes.index(letter) for letter in "SC" if letter in axes), None)
-    return _Stack(series, channel, _lead(name, series))
+    return Stack(series, channel, _lead(name, series))
 
 
 def _lead(name: str, series: tifffile.TiffPageSeries) -> int:
@@ -143,17 +180,21 @@ def _lead(name: str, series: tifffile.TiffPageSeries) -> int:
     )
 
 
-def _read(
-    reader: Reader, tif: tifffile.TiffFile, stack: _Stack, page: int, limits: Limits
-) -> Pixels:
-    series, channel = stack.series, stack.channel
-    shape, axes, lead = series.shape, series.axes, stack.lead
-    name = reader.name_in_messages
-    keyframe = series.keyframe
-    limits.check_size(name, shape[axes.index("Y")], shape[axes.index("X")])
-    blocks = shape[channel] if channel is not None and channel < lead else 1
-    limits.check_bytes(name, blocks * math.prod(shape[lead:]) * series.dtype.itemsize)
+def arranged(name: str, stack: Stack, page: int, block: Callable[[int], NDArray[Any]]) -> Pixels:
+    """One page of a stack as (H, W, C), from the stored blocks it lies in.
 
+    Parameters
+    ----------
+    name
+        Of the file, in messages.
+    stack, page
+        As `located` gives them.
+    block
+        Number of a stored block -> its array with the axes after `Stack.lead`. Its rows and
+        columns may be a window of the page.
+    """
+    series, channel, lead = stack.series, stack.channel, stack.lead
+    shape, axes = series.shape, series.axes
     position = dict(
         zip(
             stack.page_axes,
@@ -163,10 +204,9 @@ def _read(
     )
     inner = tuple(position.get(axis, slice(None)) for axis in range(lead, len(axes)))
     planes = []
-    for block in range(blocks):
-        outer = [int(position.get(axis, block)) for axis in range(lead)]
-        number = int(np.ravel_multi_index(outer, shape[:lead])) if lead else 0
-        planes.append(_block(reader, tif, series, number, shape[lead:], limits)[inner])
+    for number in range(stack.blocks_per_page):
+        outer = [int(position.get(axis, number)) for axis in range(lead)]
+        planes.append(block(int(np.ravel_multi_index(outer, shape[:lead])) if lead else 0)[inner])
     stacked = channel is not None and channel < lead
     array = np.stack(planes) if stacked else planes[0]
 
@@ -178,7 +218,7 @@ def _read(
     if channel is None:
         array = array[:, :, None]
     samples = channel is not None and axes[channel] == "S"
-    return as_pixels(name, array, keyframe, samples=samples)
+    return as_pixels(name, array, series.keyframe, samples=samples)
 
 
 def _block(

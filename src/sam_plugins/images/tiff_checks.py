@@ -13,7 +13,7 @@ from sam_plugins.errors import ImageError
 from sam_plugins.images.limits import Limits
 from sam_plugins.images.reader import Reader
 
-__all__ = ["check_chain", "check_page", "is_plausible_ome"]
+__all__ = ["check_chain", "check_jpeg", "check_page", "is_plausible_ome"]
 
 _PLAIN_CODECS = {1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000}
 _JPEG_CODECS = {6, 7}
@@ -85,9 +85,16 @@ def is_plausible_ome(xml: str) -> bool:
 
 
 def check_page(
-    reader: Reader, page: "tifffile.TiffPage | tifffile.TiffFrame", limits: Limits
+    reader: Reader,
+    page: "tifffile.TiffPage | tifffile.TiffFrame",
+    limits: Limits,
+    *,
+    jpegs: bool = True,
 ) -> None:
     """Hold one page's size, strips and tiles against the file and the limits.
+
+    Strips and tiles that are JPEGs are read for it; without `jpegs` that is left to `check_jpeg`,
+    when each is decoded.
 
     Raises
     ------
@@ -125,7 +132,7 @@ def check_page(
             f"{name} is truncated or damaged, its TIFF strips or tiles lie beyond the end of the "
             "file: copy or download it again."
         )
-    if keyframe.compression in _JPEG_CODECS:
+    if jpegs and keyframe.compression in _JPEG_CODECS:
         _check_jpegs(reader, page, chunk)
 
 
@@ -135,13 +142,19 @@ def _check_jpegs(reader: Reader, page: Any, most_pixels: int) -> None:
         if not count:
             continue
         reader.seek(int(offset))
-        data = reader.exactly(int(count))
-        height, width = _jpeg_size(data)
-        if height * width > most_pixels:
-            raise ImageError(
-                f"{reader.name_in_messages} is a damaged TIFF file, it holds a JPEG of {height} x "
-                f"{width} pixels in a strip or tile of {most_pixels:,}: save it anew."
-            )
+        check_jpeg(reader.name_in_messages, page, reader.exactly(int(count)), most_pixels)
+
+
+def check_jpeg(name: str, page: Any, data: bytes, most_pixels: int) -> None:
+    """Raise `ImageError` if a strip or tile is a JPEG of more pixels than it has room for."""
+    if page.keyframe.compression not in _JPEG_CODECS:
+        return
+    height, width = _jpeg_size(data)
+    if height * width > most_pixels:
+        raise ImageError(
+            f"{name} is a damaged TIFF file, it holds a JPEG of {height} x {width} pixels in a "
+            f"strip or tile of {most_pixels:,}: save it anew."
+        )
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""A segmenter without a model, and the contracts that every segmenter and store keeps.
+"""A segmenter without a model, and the contracts that every segmenter, store and source keeps.
 
 A test file subclasses a contract and says how to make the thing under test::
 
@@ -9,12 +9,14 @@ A test file subclasses a contract and says how to make the thing under test::
 
 from sam_plugins.testing.fake import FakeSegmenter, sample_image
 from sam_plugins.testing.segmenter_contract import SegmenterContract
+from sam_plugins.testing.source_contract import SourceContract
 from sam_plugins.testing.store_contract import StoreContract
 from sam_plugins.testing.tiny import tiny_nano, tiny_sam, tiny_segmenter
 
 __all__ = [
     "FakeSegmenter",
     "SegmenterContract",
+    "SourceContract",
     "StoreContract",
     "sample_image",
     "tiny_nano",
