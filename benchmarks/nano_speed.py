@@ -7,16 +7,14 @@ figures; nothing fails.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import numpy as np
 import torch
+from measure import machine, picture
 from rich.console import Console
 from rich.table import Table
 
@@ -96,43 +94,6 @@ def timed(taken: dict[str, float], name: str, step: Callable[[], Result]) -> Res
     result = step()
     taken[name] = time.perf_counter() - start
     return result
-
-
-def picture(height: int, width: int, seed: int) -> Image:
-    """Soft random colours with discs: something to segment, different for each seed."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(40, 200, (8, 8, 3), np.uint8)
-    image = np.kron(coarse, np.ones((-(-height // 8), -(-width // 8), 1), np.uint8))
-    image = np.ascontiguousarray(image[:height, :width])
-    rows, columns = np.ogrid[:height, :width]
-    for _ in range(20):
-        y, x, radius = rng.uniform(0, (height, width, min(height, width) / 6))
-        image[(rows - y) ** 2 + (columns - x) ** 2 < radius**2] = rng.integers(0, 256, 3)
-    return image
-
-
-def machine(threads: int) -> str:
-    """What the figures were measured on."""
-    return (
-        f"{cpu_name()}, {os.cpu_count()} cores, {threads} threads; Python "
-        f"{platform.python_version()}, torch {torch.__version__}, {platform.system()}; load "
-        f"{load()}"
-    )
-
-
-def cpu_name() -> str:
-    """The processor's own name where the system tells it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def load() -> str:
-    """How busy the machine is besides; figures of a busy machine are too high."""
-    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,20 @@ from sam_plugins.errors import EmbeddingError, PromptError
 from sam_plugins.types import Embedding, Masks, Prompt
 
 __all__ = [
+    "MAX_HEAD_BYTES",
+    "Storage",
+    "embedding_encoder_id",
     "embedding_from_bytes",
     "embedding_to_bytes",
     "masks_from_bytes",
     "masks_to_bytes",
     "prompt_from_bytes",
     "prompt_to_bytes",
+    "rounded",
 ]
+
+Storage: TypeAlias = Literal["fp32", "fp16"]
+"""How features are kept: exactly, or rounded to half precision in half the bytes."""
 
 _Arrays: TypeAlias = dict[str, NDArray[Any]]
 _Fields: TypeAlias = dict[str, Any]
@@ -37,7 +44,8 @@ _Fields: TypeAlias = dict[str, Any]
 _FORMAT = 1
 _METADATA_KEY = "sam_plugins"
 _MAX_HEADER = 1 << 16
-_DTYPES = ("F32", "I32")
+MAX_HEAD_BYTES = 8 + _MAX_HEADER
+_DTYPES = ("F32", "I32", "F16")
 _WINDOW = {"region": 4, "original_size": 2, "input_size": 2, "padded_size": 2}
 _PROMPT_ARRAYS = {"point_coords": 2, "point_labels": 1, "box": 1, "mask_input": 3}
 
@@ -54,8 +62,21 @@ _MASKS = _Kind("masks", EmbeddingError, "decode the prompt again")
 _PROMPT = _Kind("a prompt", PromptError, "send the prompt again")
 
 
-def embedding_to_bytes(embedding: Embedding) -> bytes:
+def rounded(embedding: Embedding, storage: Storage) -> Embedding:
+    """An embedding as it comes back when it was kept so; the same one for "fp32".
+
+    A feature map with numbers beyond half precision (65504) is kept as it is.
+    """
+    if storage == "fp32":
+        return embedding
+    maps = {name: _halved(values) for name, values in embedding.features.items()}
+    return replace(embedding, features={n: v.astype(np.float32) for n, v in maps.items()})
+
+
+def embedding_to_bytes(embedding: Embedding, *, storage: Storage = "fp32") -> bytes:
     """One embedding as a safetensors file; equal embeddings give equal bytes.
+
+    With `storage` "fp16" the features are `rounded`.
 
     Raises
     ------
@@ -72,11 +93,15 @@ def embedding_to_bytes(embedding: Embedding) -> bytes:
     arrays = {f"features.{i}": embedding.features[name] for i, name in enumerate(names)}
     with _writing(_EMBEDDING):
         _check_embedding(fields, arrays)
+        if storage == "fp16":
+            arrays = {name: _halved(array) for name, array in arrays.items()}
         return _pack(_EMBEDDING, fields, arrays)
 
 
-def embedding_from_bytes(data: bytes, *, max_bytes: int | None = None) -> Embedding:
-    """The embedding that `embedding_to_bytes` wrote, to the bit.
+def embedding_from_bytes(
+    data: bytes, *, max_bytes: int | None = None, storage: Storage = "fp32"
+) -> Embedding:
+    """The embedding that `embedding_to_bytes` wrote with the same `storage`, to the bit.
 
     Parameters
     ----------
@@ -85,6 +110,8 @@ def embedding_from_bytes(data: bytes, *, max_bytes: int | None = None) -> Embedd
     max_bytes
         More than this is refused unread; None accepts any length. Reading takes a small multiple
         of the length of `data`, whatever the header claims.
+    storage
+        "fp32" refuses features that were rounded.
 
     Raises
     ------
@@ -93,6 +120,11 @@ def embedding_from_bytes(data: bytes, *, max_bytes: int | None = None) -> Embedd
     """
     with _reading(_EMBEDDING):
         fields, arrays = _unpack(_EMBEDDING, data, max_bytes)
+        if storage == "fp16":
+            arrays = {
+                name: array.astype(np.float32) if array.dtype == np.float16 else array
+                for name, array in arrays.items()
+            }
         _check_embedding(fields, arrays)
         names = fields["features"]
         return Embedding(
@@ -101,6 +133,21 @@ def embedding_from_bytes(data: bytes, *, max_bytes: int | None = None) -> Embedd
             key=fields["key"],
             **{name: tuple(fields[name]) for name in _WINDOW},
         )
+
+
+def embedding_encoder_id(head: bytes) -> str:
+    """Which encoder made an embedding, from the first `MAX_HEAD_BYTES` of its file, unchecked.
+
+    Raises
+    ------
+    EmbeddingError
+        If they are something else.
+    """
+    with _reading(_EMBEDDING):
+        fields = _read_metadata(head).get("fields")
+        if not isinstance(fields, dict) or not isinstance(fields.get("encoder_id"), str):
+            raise ValueError("they name no encoder")
+        return str(fields["encoder_id"])
 
 
 def masks_to_bytes(masks: Masks) -> bytes:
@@ -265,6 +312,13 @@ def _checksum(kind: _Kind, fields: _Fields, arrays: _Arrays) -> str:
     for name in sorted(arrays):
         digest.update(np.ascontiguousarray(arrays[name]).data)
     return digest.hexdigest()
+
+
+def _halved(array: NDArray[Any]) -> NDArray[Any]:
+    """As float16; as it is where a number would become infinite."""
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    return half if np.array_equal(np.isinf(half), np.isinf(array)) else array
 
 
 def _window_fields(value: Embedding | Masks) -> _Fields:

@@ -9,7 +9,7 @@ can compute any window of the result without the rest.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["axis_weights", "bilinear", "upsample_logits"]
+__all__ = ["axis_weights", "bilinear", "reach", "upsample_logits"]
 
 Span = tuple[int, int]
 
@@ -130,3 +130,42 @@ def upsample_logits(
         source_columns=middle_columns,
         source_size=input_size,
     )
+
+
+def reach(
+    above: NDArray[np.bool_],
+    padded_size: tuple[int, int],
+    input_size: tuple[int, int],
+    window_size: tuple[int, int],
+) -> tuple[Span, Span] | None:
+    """Rows and columns of the window outside of which no logit can pass a threshold.
+
+    Interpolated values lie between their neighbours, so that a pixel can only pass within one
+    low-resolution cell (and one input cell) of a low-resolution logit that passes.
+
+    Parameters
+    ----------
+    above
+        (h, w) bool, which low-resolution logits pass; a little too many do no harm.
+    padded_size, input_size, window_size
+        As in `upsample_logits`.
+
+    Returns
+    -------
+    rows, columns
+        Half-open; None if nothing can pass.
+    """
+    spans: list[Span] = []
+    for axis in (0, 1):
+        hits = np.flatnonzero(above.any(1 - axis))
+        if not len(hits):
+            return None
+        cell = padded_size[axis] / above.shape[axis]
+        scale = window_size[axis] / input_size[axis]
+        low = int(np.floor(((hits[0] - 1) * cell - 1.5) * scale)) - 1
+        high = int(np.ceil(((hits[-1] + 2) * cell + 1.5) * scale)) + 1
+        low, high = max(low, 0), min(high, window_size[axis])
+        if low >= high:
+            return None
+        spans.append((low, high))
+    return spans[0], spans[1]

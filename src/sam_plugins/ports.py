@@ -124,14 +124,18 @@ class ImageEncoder(Protocol):
 
 @runtime_checkable
 class EmbeddingStore(Protocol):
-    """Embeddings by content key."""
+    """Embeddings by their content key, `Embedding.key`."""
 
     def get(self, key: str) -> Embedding | None:
         """The embedding stored under `key`, or None."""
         ...
 
-    def put(self, key: str, embedding: Embedding) -> None:
-        """Store an embedding under `key`."""
+    def put(self, key: str, embedding: Embedding) -> Embedding:
+        """Store an embedding under `key`, which is its own, and give it back as `get` will.
+
+        A store that rounds features gives them back rounded, so that the first answer agrees with
+        every later one, whether or not there was room to keep them.
+        """
         ...
 
 

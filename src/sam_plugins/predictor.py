@@ -2,9 +2,11 @@
 
 import hashlib
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor
 from sam_plugins.device import Numerics, precise
 from sam_plugins.errors import EmbeddingError
 from sam_plugins.model.common import PromptableModel
+from sam_plugins.model.decoding import Decoding, PromptTensors, decoding_of
 from sam_plugins.ports import ImageEncoder, SegmenterInfo
 from sam_plugins.transforms import (
     InputPrompt,
@@ -45,18 +48,23 @@ class TorchSegmenter:
     device
         Where it runs.
     numerics
-        "fp32", or "bf16" for the encoder's matrix products; prompts are always answered in fp32,
-        because bf16 cannot tell neighbouring pixels apart.
+        "fp32", or "bf16" for the matrix products over the image. Prompts themselves stay in
+        fp32: bf16 cannot tell neighbouring pixels apart.
     encoder
         Another engine for the image encoder; the model's own by default.
     engine
-        Name of that engine, for `info`.
+        Name of that engine, for `info`, or a function that gives the name of what answers now.
+    hashes
+        What `encoder_and_model_hash` gave for the model, if it is known; needed where `encoder`
+        has taken the encoder's weights over.
     encode_batch_size, decode_batch_size
-        Images and prompts per forward pass. By default one at a time on a CPU, where larger
-        batches fall out of its caches and change the last digits, and 4 and 64 on an accelerator.
+        Images and prompts per forward pass. By default few on a CPU, where larger batches fall
+        out of its caches, and 4 and 64 on an accelerator. Batches of another size change the last
+        digits.
+    decoding
+        How prompts are answered; by default the fastest way that the model has.
     max_cached_bytes
-        Bound on the features kept on the device for embeddings used lately; the embeddings
-        themselves stay in memory with them.
+        Bound on what is kept on the device for embeddings used lately, the embeddings included.
     """
 
     def __init__(
@@ -67,14 +75,17 @@ class TorchSegmenter:
         device: torch.device | str = "cpu",
         numerics: Numerics = "fp32",
         encoder: ImageEncoder | None = None,
-        engine: str = "torch",
+        engine: str | Callable[[], str] = "torch",
+        hashes: tuple[str, str] | None = None,
         encode_batch_size: int | None = None,
         decode_batch_size: int | None = None,
+        decoding: Decoding | None = None,
         max_cached_bytes: int = 1 << 28,
     ) -> None:
         self._device = torch.device(device)
         on_cpu = self._device.type == "cpu"
-        encoder_hash, model_hash = encoder_and_model_hash(model)
+        encoder_hash, model_hash = hashes or encoder_and_model_hash(model)
+        self._engine = engine if callable(engine) else None
         self._info = SegmenterInfo(
             name=name,
             encoder_id=_identity(encoder_hash, PREPROCESSING, numerics),
@@ -83,20 +94,23 @@ class TorchSegmenter:
             low_res_size=model.low_res_size,
             numerics=numerics,
             device=str(self._device),
-            engine=engine,
+            engine=engine() if callable(engine) else engine,
         )
         self._numerics: Numerics = numerics
         self._model = model.to(self._device).eval()
         self._encoder = encoder or self._model.encode_image
         self._encode_batch_size = encode_batch_size or (1 if on_cpu else 4)
-        self._decode_batch_size = decode_batch_size or (1 if on_cpu else 64)
-        self._features = _DeviceFeatures(self._device, max_cached_bytes)
+        self._decoding = decoding or decoding_of(
+            self._model, torch.bfloat16 if numerics == "bf16" else torch.float32
+        )
+        self._decode_batch_size = decode_batch_size or (self._decoding.batch_size if on_cpu else 64)
+        self._states = _ImageStates(self._device, self._decoding, max_cached_bytes)
         self._lock = Lock()
 
     @property
     def info(self) -> SegmenterInfo:
         """Identity and capabilities."""
-        return self._info
+        return replace(self._info, engine=self._engine()) if self._engine else self._info
 
     def encode(self, image: Image, *, region: Box | None = None) -> Embedding:
         """As `Segmenter.encode`."""
@@ -142,8 +156,7 @@ class TorchSegmenter:
             )
         size = self._info.low_res_size
         checked = [prompt_to_input(p, embedding, size, multimask_output) for p in prompts]
-        answers = self._answers(embedding, checked)
-        return (answer.above(pred_iou_thresh) for answer in answers)
+        return self._answers(embedding, checked, pred_iou_thresh)
 
     def _encode(self, images: Sequence[Image], regions: Sequence[Box]) -> list[Embedding]:
         windows = [window_of(image, box) for image, box in zip(images, regions, strict=True)]
@@ -154,7 +167,7 @@ class TorchSegmenter:
         )
         with self._lock, torch.inference_mode(), precise(self._info.device, self._numerics):
             maps = self._encoder(pixels.to(self._device))
-            features = {name: _to_numpy(value) for name, value in maps.items()}
+            features = dict(zip(maps, _to_host(list(maps.values())), strict=True))
         return [
             Embedding(
                 features={name: value[i] for name, value in features.items()},
@@ -170,7 +183,12 @@ class TorchSegmenter:
             )
         ]
 
-    def _answers(self, embedding: Embedding, prompts: Sequence[InputPrompt]) -> Iterator[Masks]:
+    def _answers(
+        self,
+        embedding: Embedding,
+        prompts: Sequence[InputPrompt],
+        pred_iou_thresh: float | None,
+    ) -> Iterator[Masks]:
         waiting: dict[tuple[int, bool, bool, bool], deque[int]] = defaultdict(deque)
         for index, prompt in enumerate(prompts):
             waiting[prompt.kind].append(index)
@@ -180,33 +198,38 @@ class TorchSegmenter:
                 group = waiting[prompt.kind]
                 size = min(self._decode_batch_size, len(group))
                 batch = [group.popleft() for _ in range(size)]
-                answers = self._decode(embedding, [prompts[i] for i in batch])
+                answers = self._decode(embedding, [prompts[i] for i in batch], pred_iou_thresh)
                 ready.update(zip(batch, answers, strict=True))
             yield ready.pop(index)
 
-    def _decode(self, embedding: Embedding, batch: Sequence[InputPrompt]) -> list[Masks]:
+    def _decode(
+        self, embedding: Embedding, batch: Sequence[InputPrompt], pred_iou_thresh: float | None
+    ) -> list[Masks]:
         """Answer prompts of one kind in one forward pass."""
         with self._lock, torch.inference_mode(), precise(self._info.device, "fp32"):
-            logits, scores = self._model.decode_prompts(
-                self._features.of(embedding),
+            prompts = PromptTensors(
                 point_coords=self._stacked([prompt.point_coords for prompt in batch]),
                 point_labels=self._stacked([prompt.point_labels for prompt in batch]),
                 boxes=self._stacked([prompt.box for prompt in batch]),
                 mask_input=self._stacked([prompt.mask_input for prompt in batch]),
                 multimask_output=batch[0].multimask_output,
             )
-            low_res_logits, iou_predictions = _to_numpy(logits), _to_numpy(scores)
+            found = self._decoding.answer(self._states.of(embedding), prompts, pred_iou_thresh)
+            parts = [found.low_res_logits, found.iou_predictions, found.kept]
+            logits, scores, passed = _to_host(parts)
+        kept = passed > 0
+        ends = np.cumsum(kept.sum(1))
         return [
             Masks(
-                low_res_logits=low_res_logits[i],
-                iou_predictions=iou_predictions[i],
+                low_res_logits=part,
+                iou_predictions=scores[i][kept[i]],
                 region=embedding.region,
                 original_size=embedding.original_size,
                 input_size=embedding.input_size,
                 padded_size=embedding.padded_size,
                 mask_threshold=self._model.mask_threshold,
             )
-            for i in range(len(batch))
+            for i, part in enumerate(np.split(logits, ends[:-1]))
         ]
 
     def _stacked(
@@ -216,35 +239,38 @@ class TorchSegmenter:
         return torch.from_numpy(np.stack(arrays)).to(self._device) if arrays else None
 
 
-class _DeviceFeatures:
-    """Features of the embeddings used last, on the device; used under the segmenter's lock."""
+class _ImageStates:
+    """What prompts need of the embeddings used last, on the device; under the segmenter's lock."""
 
-    def __init__(self, device: torch.device, max_bytes: int) -> None:
+    def __init__(self, device: torch.device, decoding: Decoding, max_bytes: int) -> None:
         self._device = device
+        self._decoding = decoding
         self._max_bytes = max_bytes
         self._nbytes = 0
-        self._entries: OrderedDict[str, tuple[Embedding, dict[str, Tensor]]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[Embedding, Any, int]] = OrderedDict()
 
-    def of(self, embedding: Embedding) -> dict[str, Tensor]:
-        """Name -> (1, c, h, w) on the device.
+    def of(self, embedding: Embedding) -> Any:
+        """What `Decoding.prepare` makes of this embedding.
 
         A key alone does not prove equal features (encoded in a batch, or kept with less precision
         by a store, they differ in the last digits), so they are compared.
         """
         known = self._entries.pop(embedding.key, None)
         if known is not None:
-            self._nbytes -= known[0].nbytes
+            self._nbytes -= known[2]
             if not _equal(known[0].features, embedding.features):
                 known = None
-        tensors = known[1] if known is not None else self._copied(embedding)
-        if embedding.nbytes > self._max_bytes:
-            return tensors
-        self._entries[embedding.key] = (embedding, tensors)
-        self._nbytes += embedding.nbytes
+        if known is None:
+            state, size = self._decoding.prepare(self._copied(embedding))
+            known = (embedding, state, size + embedding.nbytes)
+        if known[2] > self._max_bytes:
+            return known[1]
+        self._entries[embedding.key] = known
+        self._nbytes += known[2]
         while self._nbytes > self._max_bytes:
-            _, (oldest, _) = self._entries.popitem(last=False)
-            self._nbytes -= oldest.nbytes
-        return tensors
+            _, (_, _, oldest) = self._entries.popitem(last=False)
+            self._nbytes -= oldest
+        return known[1]
 
     def _copied(self, embedding: Embedding) -> dict[str, Tensor]:
         return {
@@ -261,9 +287,14 @@ def _equal(
     return all(first[k] is second[k] or np.array_equal(first[k], second[k]) for k in first)
 
 
-def _to_numpy(value: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = value.to("cpu", torch.float32).numpy()
-    return array
+def _to_host(values: Sequence[Tensor]) -> list[NDArray[np.float32]]:
+    """float32 arrays of some tensors of one device, by one copy: each one waits for the device."""
+    if values[0].device.type == "cpu":
+        return [value.float().numpy() for value in values]
+    flat = torch.cat([value.float().flatten() for value in values]).cpu().numpy()
+    ends = np.cumsum([value.numel() for value in values])
+    parts = np.split(flat, ends[:-1])
+    return [part.reshape(value.shape) for part, value in zip(parts, values, strict=True)]
 
 
 def _identity(*parts: str) -> str:

@@ -2,26 +2,42 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sam_plugins.device import choose_device, choose_numerics, thread_budget
+from sam_plugins.device import Numerics, choose_device, choose_numerics, thread_budget
 from sam_plugins.errors import CheckpointError, ImageError, ModelError
 from sam_plugins.images import load_image
-from sam_plugins.ports import Segmenter
+from sam_plugins.ports import EmbeddingStore, Segmenter
+from sam_plugins.stores import CachedSegmenter, open_store
 from sam_plugins.types import Embedding, Masks, Prompt
-from sam_plugins.weights import find_checkpoint, load_model
+from sam_plugins.weights import (
+    LoadedModel,
+    encoder_and_model_hash,
+    encoder_hash,
+    find_checkpoint,
+    load_model,
+)
+
+if TYPE_CHECKING:
+    from sam_plugins.engines.handover import EngineStatus
+    from sam_plugins.model.common import PromptableModel
+    from sam_plugins.predictor import TorchSegmenter
 
 __all__ = ["BestModel", "SamPredictor", "best_model", "open_segmenter"]
 
 DEFAULT_MODEL = "nano"
 MODEL_VARIABLE = "SAM_PLUGINS_MODEL"
 THREADS_VARIABLE = "SAM_PLUGINS_THREADS"
+
+ENGINE_HEAD_START = 1.0
+"""Seconds that opening waits for an engine: more than compiling usually takes, and less than torch
+would need longer for the first image of a large model."""
 
 _ON_ACCELERATOR = ("vit_h", "vit_l", "vit_b", "vit_t")
 _ON_CPU = ("vit_b", "vit_t")
@@ -36,7 +52,10 @@ def open_segmenter(
     *,
     device: str | None = None,
     precision: str = "fp32",
+    engine: str = "auto",
     cache_dir: str | os.PathLike[str] | None = None,
+    on_engine_status: "Callable[[EngineStatus], None] | None" = None,
+    store: EmbeddingStore | str | os.PathLike[str] | None = None,
 ) -> Segmenter:
     """A model, ready to encode and decode.
 
@@ -52,13 +71,26 @@ def open_segmenter(
         "cpu", "cuda", "cuda:1", "mps"; None or "auto" take the best one that is there.
     precision
         "fp32", or "bf16" for a faster and less exact encoder.
+    engine
+        What computes the image encoder: "openvino"; "torch", the fastest that torch alone can do;
+        "plain", the forward pass that judges the others; or "auto", the fastest that is here. With
+        equal precision their embeddings differ by rounding only and stand for each other.
+        OpenVINO needs a moment to compile; if it needs long, torch answers meanwhile, and
+        ``info.engine`` names what answers now.
     cache_dir
         Where weights are looked for; the user's cache folder by default.
+    on_engine_status
+        Called with each `EngineStatus` while OpenVINO is prepared, from another thread.
+    store
+        Where embeddings are kept: "default" for the folder on the disk that all hosts share, a path
+        for another one, or a store. None keeps none.
 
     Raises
     ------
     ModelError
-        If the precision is unknown, or `model` is the address of a server.
+        If the precision or the engine is unknown, or `model` is the address of a server.
+    MissingExtraError
+        If OpenVINO is asked for and not installed.
     DownloadError
         If the weights of a known model are not on this machine.
     CheckpointError
@@ -74,12 +106,13 @@ def open_segmenter(
         )
     import torch
 
-    from sam_plugins.predictor import TorchSegmenter
+    from sam_plugins.engines.choice import choose_engine
 
     if os.environ.get(THREADS_VARIABLE):
         torch.set_num_threads(thread_budget())
     place = choose_device(device)
     numerics = choose_numerics(precision, place)
+    choice = choose_engine(engine, place)
     if name == "best":
         best = best_model(place, cache_dir)
         _log.info("Model %s: %s", best.name, best.reason)
@@ -87,7 +120,54 @@ def open_segmenter(
     loaded = load_model(name, device=place, cache_dir=cache_dir)
     for note in loaded.notes:
         _log.info("%s: %s", loaded.path, note)
-    return TorchSegmenter(loaded.model, name=loaded.variant, device=place, numerics=numerics)
+    _log.info("Engine %s: %s", choice.name, choice.reason)
+    if place != "cpu" or choice.name == "plain":
+        opened = _on_torch(loaded, place, numerics, engine=choice.name)
+    else:
+        opened = _with_engine(loaded, choice.name, numerics, on_engine_status)
+    return opened if store is None else CachedSegmenter(opened, open_store(store))
+
+
+def _on_torch(
+    loaded: LoadedModel, place: str, numerics: Numerics, **options: Any
+) -> "TorchSegmenter":
+    from sam_plugins.predictor import TorchSegmenter
+
+    return TorchSegmenter(
+        loaded.model, name=loaded.variant, device=place, numerics=numerics, **options
+    )
+
+
+def _with_engine(
+    loaded: LoadedModel,
+    engine: str,
+    numerics: Numerics,
+    on_status: "Callable[[EngineStatus], None] | None",
+) -> "TorchSegmenter":
+    """A segmenter on the CPU whose encoder's weights belong to an engine."""
+    from sam_plugins.engines.cpu import openvino_encoder, torch_encoder
+
+    hashes = encoder_and_model_hash(loaded.model)
+    if engine == "torch":
+        encoder = torch_encoder(loaded.model, numerics)
+        return _on_torch(loaded, "cpu", numerics, encoder=encoder, engine=engine, hashes=hashes)
+
+    def reload() -> "PromptableModel":
+        again = load_model(loaded.path, variant=loaded.variant).model
+        if encoder_hash(again) != hashes[0]:
+            raise CheckpointError(
+                f"Expected the weights that {loaded.path} had when it was opened, found others: "
+                "open the model again."
+            )
+        return again
+
+    handover = openvino_encoder(loaded.model, numerics, reload=reload, on_status=on_status)
+    handover.start()
+    segmenter = _on_torch(
+        loaded, "cpu", numerics, encoder=handover, engine=handover.engine, hashes=hashes
+    )
+    handover.wait(ENGINE_HEAD_START)
+    return segmenter
 
 
 @dataclass(frozen=True, slots=True)

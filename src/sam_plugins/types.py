@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sam_plugins.errors import EmbeddingError, PromptError
-from sam_plugins.interpolate import upsample_logits
+from sam_plugins.interpolate import reach, upsample_logits
 
 __all__ = ["Box", "Embedding", "Image", "MaskRecord", "Masks", "Prompt", "Rle", "Size"]
 
@@ -343,9 +343,11 @@ class Masks:
             more than the bounding box of ``logits > threshold``. (0, 0) if nothing can exceed it.
         """
         x0, y0, x1, y1 = self.region
-        rows, columns = self._support(index, (y1 - y0, x1 - x0), threshold)
-        if rows is None or columns is None:
+        above = self.low_res_logits[index] > threshold - 1e-5 * abs(threshold)
+        span = reach(above, self.padded_size, self.input_size, (y1 - y0, x1 - x0))
+        if span is None:
             return np.zeros((0, 0), np.float32), (x0, y0, x0, y0)
+        rows, columns = span
         box = (x0 + columns[0], y0 + rows[0], x0 + columns[1], y0 + rows[1])
         return self._window(index, rows, columns), box
 
@@ -355,31 +357,6 @@ class Masks:
         x0, y0, x1, y1 = self.region
         low, size = self.low_res_logits[index], (y1 - y0, x1 - x0)
         return upsample_logits(low, self.padded_size, self.input_size, size, rows, columns)
-
-    def _support(
-        self, index: int, window: Size, threshold: float
-    ) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
-        """Rows and columns of the window outside of which no logit can pass the threshold.
-
-        Interpolated values lie between their neighbours, so a pixel can only pass within one
-        low-resolution cell (and one input cell) of a low-resolution logit that passes.
-        """
-        rounding = 1e-5 * abs(threshold)
-        positive = self.low_res_logits[index] > threshold - rounding
-        spans = []
-        for axis in (0, 1):
-            hits = np.flatnonzero(positive.any(1 - axis))
-            if not len(hits):
-                return None, None
-            cell = self.padded_size[axis] / positive.shape[axis]
-            scale = window[axis] / self.input_size[axis]
-            low = int(np.floor(((hits[0] - 1) * cell - 1.5) * scale)) - 1
-            high = int(np.ceil(((hits[-1] + 2) * cell + 1.5) * scale)) + 1
-            low, high = max(low, 0), min(high, window[axis])
-            if low >= high:
-                return None, None
-            spans.append((low, high))
-        return spans[0], spans[1]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (Masks, {name: getattr(self, name) for name in Masks.__slots__})

@@ -6,6 +6,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, version
 
 import pytest
+import typer
 
 from sam_plugins.cli import app as cli_app
 from sam_plugins.cli import common
@@ -49,8 +50,9 @@ def test_help_lists_every_command_and_loads_nothing_heavy():
 def test_the_list_of_commands_says_what_their_docstrings_say(name):
     target, summary = COMMANDS[name]
     module, _, attribute = target.partition(":")
-    function = getattr(import_module(module), attribute)
-    assert function.__doc__.splitlines()[0] == summary
+    found = getattr(import_module(module), attribute)
+    said = found.info.help if isinstance(found, typer.Typer) else found.__doc__
+    assert said.splitlines()[0] == summary
 
 
 @pytest.mark.parametrize("name", COMMANDS)

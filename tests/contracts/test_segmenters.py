@@ -12,7 +12,7 @@ from sam_plugins.codec import (
     prompt_to_bytes,
 )
 from sam_plugins.predictor import TorchSegmenter
-from sam_plugins.stores import CachedSegmenter, MemoryStore
+from sam_plugins.stores import CachedSegmenter, DiskStore, MemoryStore
 from sam_plugins.testing import (
     FakeSegmenter,
     SegmenterContract,
@@ -92,6 +92,18 @@ class TestTorchOnCuda(SegmenterContract):
 class TestCached(SegmenterContract):
     def make_segmenter(self):
         return CachedSegmenter(tiny_segmenter(), MemoryStore(20_000))
+
+
+class TestCachedOnDisk(SegmenterContract):
+    """From files alone, rounded to half precision, with several images led together."""
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path):
+        self.folder = tmp_path / "embeddings"
+
+    def make_segmenter(self):
+        store = DiskStore(self.folder, storage="fp16", min_free_bytes=0)
+        return CachedSegmenter(tiny_segmenter(), store, encode_batch_size=3)
 
 
 class TestOverBytes(SegmenterContract):

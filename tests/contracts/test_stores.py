@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from sam_plugins.codec import rounded
 from sam_plugins.errors import ImageError
-from sam_plugins.stores import CachedSegmenter, MemoryStore
+from sam_plugins.stores import CachedSegmenter, DiskStore, LayeredStore, MemoryStore
 from sam_plugins.testing import FakeSegmenter, StoreContract, sample_image
 from sam_plugins.types import Embedding
 
@@ -15,6 +16,28 @@ from sam_plugins.types import Embedding
 class TestMemory(StoreContract):
     def make_store(self):
         return MemoryStore(1 << 20)
+
+
+class TestDisk(StoreContract):
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path):
+        self.folder = tmp_path / "embeddings"
+
+    def make_store(self):
+        return DiskStore(self.folder, max_bytes=1 << 20, min_free_bytes=0)
+
+
+class TestDiskHalf(TestDisk):
+    def make_store(self):
+        return DiskStore(self.folder, storage="fp16", max_bytes=1 << 20, min_free_bytes=0)
+
+    def as_kept(self, embedding):
+        return rounded(embedding, "fp16")
+
+
+class TestLayered(TestDiskHalf):
+    def make_store(self):
+        return LayeredStore(MemoryStore(4000), super().make_store())
 
 
 def sized(count):

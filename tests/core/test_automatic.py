@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from sam_plugins.errors import PromptError
 from sam_plugins.formats import mask_to_rle, rle_to_mask
 from sam_plugins.masks import mask_to_box
 from sam_plugins.ports import SegmenterInfo
+from sam_plugins.testing import FakeSegmenter
 from sam_plugins.types import Embedding, MaskRecord, Masks, Prompt
 
 SIZE = (48, 64)
@@ -288,6 +290,28 @@ def test_hopeless_answers_are_left_to_the_segmenter_to_skip(picture):
         thresholds = []
         list(generate_masks(Asked(), picture, keep_all(pred_iou_thresh=threshold)))
         assert set(thresholds) == {expected}
+
+
+@pytest.mark.slow
+def test_a_thousand_masks_of_a_large_picture_need_no_memory_for_their_pixels():
+    segmenter, large = FakeSegmenter(radius=45), np.zeros((3072, 4096, 3), np.uint8)
+    settings = AutomaticSettings(
+        pred_iou_thresh=0,
+        stability_score_thresh=0,
+        min_mask_region_area=30,
+        exclude_border=True,
+        overlaps="small_on_top",
+    )
+    tracemalloc.start()
+    try:
+        records = records_of(generate_masks(segmenter, large, settings))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(records) > 1000
+    # One label image of two bytes a pixel, and as much again to spare; a mask of the picture's
+    # size for each would be 12 GB.
+    assert peak < 3 * large[..., 0].size * 2
 
 
 @given(st.integers(1, 12), st.integers(0, 50), st.integers(0, 50), st.integers(1, 70))

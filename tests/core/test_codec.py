@@ -1,5 +1,6 @@
 """Values to bytes and back: exact, checked, and safe to read from anyone."""
 
+import dataclasses
 import json
 import pickle
 import tracemalloc
@@ -388,3 +389,49 @@ def test_what_could_not_be_read_is_not_written():
                 features={"a": maps.astype(np.float32)}, encoder_id="x" * 2**17, key="", **place
             )
         )
+
+
+class TestHalfPrecision:
+    def test_reads_back_as_rounded_float32(self):
+        embedding = sample("embedding")
+        half = codec.embedding_to_bytes(embedding, storage="fp16")
+        assert len(half) < len(codec.embedding_to_bytes(embedding))
+        found = codec.embedding_from_bytes(half, storage="fp16")
+        assert bits(found) == bits(codec.rounded(embedding, "fp16"))
+        expected = embedding.features["a"].astype(np.float16).astype(np.float32)
+        np.testing.assert_array_equal(found.features["a"], expected)
+        assert codec.embedding_to_bytes(found, storage="fp16") == half
+
+    def test_is_refused_where_exact_features_are_expected(self):
+        half = codec.embedding_to_bytes(sample("embedding"), storage="fp16")
+        with pytest.raises(EmbeddingError, match="float32"):
+            codec.embedding_from_bytes(half)
+
+    def test_a_map_with_numbers_beyond_it_is_kept_exactly(self):
+        embedding = sample("embedding")
+        large = {**embedding.features, "b": embedding.features["b"] * np.float32(1e5)}
+        embedding = dataclasses.replace(embedding, features=large)
+        found = codec.embedding_from_bytes(
+            codec.embedding_to_bytes(embedding, storage="fp16"), storage="fp16"
+        )
+        np.testing.assert_array_equal(found.features["b"], large["b"])
+        assert not np.array_equal(found.features["a"], large["a"])
+
+    def test_exact_is_the_same_object(self):
+        embedding = sample("embedding")
+        assert codec.rounded(embedding, "fp32") is embedding
+
+
+class TestHead:
+    def test_names_the_encoder_without_the_rest(self):
+        embedding = sample("embedding")
+        big = dataclasses.replace(embedding, features={"a": np.zeros((1, 200, 200), np.float32)})
+        head = codec.embedding_to_bytes(big)[: codec.MAX_HEAD_BYTES]
+        assert codec.embedding_encoder_id(head) == "e"
+
+    @pytest.mark.parametrize("cut", [0, 7, 8, 100])
+    def test_of_something_else_is_refused(self, cut):
+        with pytest.raises(EmbeddingError):
+            codec.embedding_encoder_id(codec.embedding_to_bytes(sample("embedding"))[:cut])
+        with pytest.raises(EmbeddingError):
+            codec.embedding_encoder_id(codec.masks_to_bytes(sample("masks")))

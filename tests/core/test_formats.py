@@ -19,10 +19,13 @@ from sam_plugins.formats import (
     mask_to_rle,
     read_coco,
     read_label_image,
+    record_to_published,
     records_to_label_image,
     rle_area,
     rle_to_crop,
     rle_to_mask,
+    rle_to_runs,
+    runs_to_rle,
     to_coco,
     write_coco,
     write_label_image,
@@ -72,6 +75,58 @@ def test_long_runs_and_negative_differences_decode(runs):
     expected = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size[1], height).T
     np.testing.assert_array_equal(rle_to_mask(packed), expected)
     np.testing.assert_array_equal(rle_to_mask({"size": size, "counts": runs}), expected)
+
+
+@given(st.lists(st.integers(1, 2**24), min_size=1, max_size=40), st.booleans())
+def test_run_lengths_are_compressed_as_the_coco_api_does(runs, starts_with_mask):
+    runs = [0, *runs] if starts_with_mask else runs
+    size = (sum(runs), 1)
+    rle = runs_to_rle(np.array(runs, np.int64), size)
+    assert rle["counts"] == coco_mask.frPyObjects({"size": list(size), "counts": runs}, *size)[
+        "counts"
+    ].decode("ascii")
+    assert rle_to_runs(rle).tolist() == runs
+
+
+def test_run_lengths_of_another_size_are_refused():
+    for runs in ([5], [3, 4], [-1, 7], []):
+        with pytest.raises(ImageError, match="add up"):
+            runs_to_rle(np.array(runs, np.int64), (2, 3))
+
+
+@given(MASKS, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
+def test_a_crop_is_encoded_as_its_whole_image(mask, left, top, right, bottom):
+    height, width = mask.shape
+    whole = np.pad(mask, ((top, bottom), (left, right)))
+    box = (left, top, left + width, top + height)
+    assert crop_to_rle(mask, box, whole.shape) == mask_to_rle(whole)
+
+
+def test_a_crop_needs_the_shape_of_its_box_inside_the_image():
+    crop = np.ones((2, 3), bool)
+    assert crop_to_rle(crop, (1, 1, 4, 3), (5, 5))["size"] == [5, 5]
+    for box in ((1, 1, 3, 3), (3, 1, 6, 3), (-1, 1, 2, 3)):
+        with pytest.raises(ImageError, match="shape of its box"):
+            crop_to_rle(crop, box, (5, 5))
+
+
+def test_a_small_crop_of_a_huge_image_costs_nothing_of_its_size():
+    rle = crop_to_rle(np.ones((2, 2), bool), (40_000, 50_000, 40_002, 50_002), (2**16, 2**16 - 1))
+    assert rle_area(rle) == 4
+
+
+def test_the_best_lies_on_top_if_asked():
+    large, small = np.ones((4, 4), bool), np.zeros((4, 4), bool)
+    small[1:3, 1:3] = True
+    records = [record_of(small, iou=0.5), record_of(large, iou=0.6)]
+    assert (records_to_label_image(records, (4, 4), best_on_top=True) == 2).all()
+    equal = [record_of(large, iou=0.6), record_of(small, iou=0.6)]
+    assert (records_to_label_image(equal, (4, 4), best_on_top=True) == 2).sum() == 4
+
+
+def test_an_unknown_form_of_published_records_is_refused():
+    with pytest.raises(ImageError, match="uncompressed_rle"):
+        record_to_published(record_of(np.ones((2, 2), bool)), "polygons")
 
 
 def test_pixels_are_read_column_by_column():

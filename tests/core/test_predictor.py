@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from sam_plugins.model.decoding import PlainDecoding
 from sam_plugins.predictor import TorchSegmenter
 from sam_plugins.testing import sample_image, tiny_sam, tiny_segmenter
 from sam_plugins.transforms import normalised, resize_longest_side
@@ -44,7 +45,8 @@ class Watched:
         monkeypatch.setattr(self.model, "decode_prompts", decode_prompts)
 
     def segmenter(self, **options):
-        return TorchSegmenter(self.model, name="tiny", **options)
+        plain = PlainDecoding(self.model)
+        return TorchSegmenter(self.model, name="tiny", decoding=plain, **options)
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def watched(monkeypatch):
 def test_the_model_sees_what_the_published_predictor_shows_it(image):
     """Resized, normalised, padded pixels; prompts scaled per axis; nothing in between."""
     model = tiny_sam()
-    segmenter = TorchSegmenter(model, name="tiny")
+    segmenter = TorchSegmenter(model, name="tiny", decoding=PlainDecoding(model))
     embedding = segmenter.encode(image)
     small = resize_longest_side(image, 64)
     pixels = torch.from_numpy(normalised(small, 64, model.pixel_mean, model.pixel_std))[None]
@@ -151,7 +153,7 @@ def test_features_that_differ_under_one_key_are_not_confused(image):
 def test_device_memory_is_bounded(watched, room):
     segmenter = watched.segmenter()
     embeddings = [segmenter.encode(sample_image(20, 30, seed)) for seed in range(4)]
-    segmenter = watched.segmenter(max_cached_bytes=room * embeddings[0].nbytes)
+    segmenter = watched.segmenter(max_cached_bytes=2 * room * embeddings[0].nbytes)
     seen = {}
     for turn in range(2):
         for index, embedding in enumerate(embeddings):
@@ -210,7 +212,7 @@ def test_a_failure_inside_the_model_does_not_block_the_next_call(monkeypatch, im
     segmenter = tiny_segmenter()
     embedding = segmenter.encode(image)
     with monkeypatch.context() as broken:
-        broken.setattr(segmenter._model, "decode_prompts", lambda *_, **__: 1 / 0)
+        broken.setattr(segmenter._decoding, "answer", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             segmenter.decode(embedding, POINT)
     assert len(segmenter.decode(embedding, POINT)) == 3

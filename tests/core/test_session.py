@@ -17,7 +17,9 @@ from sam_plugins.errors import (
 )
 from sam_plugins.ports import Segmenter
 from sam_plugins.session import SamPredictor, best_model, open_segmenter
+from sam_plugins.stores import MemoryStore, contents
 from sam_plugins.testing import FakeSegmenter, sample_image, tiny_sam
+from sam_plugins.testing.checks import check_same_features
 from sam_plugins.types import Prompt
 from sam_plugins.weights import CHECKPOINTS, LoadedModel
 
@@ -50,6 +52,33 @@ def empty_cache(tmp_path, monkeypatch):
     folder = tmp_path / "weights"
     folder.mkdir()
     return folder
+
+
+class TestStores:
+    def test_none_is_the_plain_segmenter(self, loading, tmp_path, monkeypatch):
+        monkeypatch.setenv("SAM_PLUGINS_CACHE", str(tmp_path / "cache"))
+        open_segmenter(device="cpu").encode(sample_image(30, 40))
+        assert not (tmp_path / "cache").exists()
+
+    def test_embeddings_outlive_the_segmenter_and_carry_the_models_name(
+        self, loading, tmp_path, monkeypatch
+    ):
+        monkeypatch.setenv("SAM_PLUGINS_CACHE", str(tmp_path / "cache"))
+        image = sample_image(30, 40)
+        first = open_segmenter(device="cpu", store="default").encode(image)
+        (found,) = contents(tmp_path / "cache" / "embeddings")
+        assert (found.name, found.numerics, len(found.files)) == ("vit_b", "fp32", 1)
+        again = open_segmenter(device="cpu", store="default")
+        monkeypatch.setattr(type(again._segmenter), "encode", None)
+        check_same_features(again.encode(image), first)
+
+    def test_a_path_or_a_store_may_be_given(self, loading, tmp_path):
+        image, store = sample_image(30, 40), MemoryStore()
+        by_path = open_segmenter(device="cpu", store=tmp_path / "mine").encode(image)
+        assert list((tmp_path / "mine").glob("*/*.safetensors"))
+        by_store = open_segmenter(device="cpu", store=store)
+        assert by_store.encode(image).key == by_path.key
+        assert len(store) == 1
 
 
 class TestOpenSegmenter:

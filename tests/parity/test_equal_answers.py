@@ -14,7 +14,7 @@ import peers
 import pytest
 
 from sam_plugins.automatic import AutomaticSettings, generate_masks
-from sam_plugins.formats import rle_to_mask
+from sam_plugins.formats import record_to_published, rle_to_mask
 from sam_plugins.types import MaskRecord
 
 NEAR = 1e-5
@@ -69,6 +69,20 @@ def test_equal_answers_give_equal_records(require, case):
     assert excused <= 0.05 * len(ours)
 
 
+@pytest.mark.parametrize("mode", ["binary_mask", "coco_rle", "uncompressed_rle"])
+def test_published_records_are_given_in_every_form(mode):
+    settings = settings_of(points_per_side=6, crop_n_layers=1, box_nms_thresh=0.5)
+    _, ours, theirs = both((60, 83), settings, 256, mode)
+    theirs = sorted(theirs, key=lambda other: -other["predicted_iou"])
+    assert len(ours) == len(theirs) > 10
+    for mine, other in zip(ours, theirs, strict=True):
+        found = record_to_published(mine, mode)
+        assert list(found) == list(other)
+        if mode == "binary_mask":
+            np.testing.assert_array_equal(found.pop("segmentation"), other.pop("segmentation"))
+        assert found == other
+
+
 def excuse(segmenter, settings, mine, other):
     """Fail unless each pixel that differs lies at a threshold."""
     masks, index = segmenter.given[mine.predicted_iou]
@@ -93,7 +107,7 @@ def settings_of(**changes):
     )
 
 
-def both(size, settings, image_size):
+def both(size, settings, image_size, output_mode="coco_rle"):
     peers.require("segment_anything")
     module = importlib.import_module("segment_anything")
     answers = equal_answers.Answers(image_size, seed=sum(size))
@@ -111,7 +125,7 @@ def both(size, settings, image_size):
         crop_overlap_ratio=settings.crop_overlap_ratio,
         crop_n_points_downscale_factor=settings.crop_n_points_downscale_factor,
         min_mask_region_area=settings.min_mask_region_area,
-        output_mode="coco_rle",
+        output_mode=output_mode,
     )
     theirs = generator.generate(image)
     segmenter = equal_answers.OurSegmenter(answers)

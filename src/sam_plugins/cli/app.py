@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("sam_plugins.cli.train:train", "Fine-tune a model on your own pictures."),
     "models": ("sam_plugins.cli.models:models", "List known models and which are on this machine."),
     "download": ("sam_plugins.cli.models:download", "Fetch the weights of a known model."),
+    "cache": ("sam_plugins.cli.cache:cache", "List, clear or fill the embeddings on the disk."),
     "info": ("sam_plugins.cli.info:info", "Show versions, device, threads, model and folders."),
     "demo": ("sam_plugins.cli.demo:demo", "Segment sample pictures and show the results."),
 }

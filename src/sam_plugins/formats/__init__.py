@@ -1,4 +1,4 @@
-"""Masks to files and back: COCO run lengths, COCO documents, label images.
+"""Masks to files and back: COCO run lengths, COCO documents, label images, published records.
 
 One file per format. Everything here is NumPy, Pillow, tifffile and pycocotools; nothing loads a
 model.
@@ -10,6 +10,7 @@ from sam_plugins.formats.label_image import (
     records_to_label_image,
     write_label_image,
 )
+from sam_plugins.formats.published import OutputMode, record_to_published
 from sam_plugins.formats.rle import (
     crop_to_rle,
     mask_to_rle,
@@ -22,11 +23,13 @@ from sam_plugins.formats.rle import (
 
 __all__ = [
     "CocoImage",
+    "OutputMode",
     "crop_to_rle",
     "from_coco",
     "mask_to_rle",
     "read_coco",
     "read_label_image",
+    "record_to_published",
     "records_to_label_image",
     "rle_area",
     "rle_to_crop",

@@ -148,7 +148,7 @@ def rle_to_crop(rle: Rle) -> tuple[NDArray[np.bool_], Box]:
     -------
     crop, box
         (h, w) bool and its xyxy (x1, y1 exclusive); an empty mask gives (0, 0) and a box of no
-        area.
+        area. Nothing larger than the box is made.
 
     Raises
     ------
@@ -157,20 +157,24 @@ def rle_to_crop(rle: Rle) -> tuple[NDArray[np.bool_], Box]:
     """
     height, _ = _size(rle)
     runs = _runs(rle)
-    ends = np.cumsum(runs)
-    starts = ends - runs
-    filled = (np.arange(len(runs)) % 2 == 1) & (runs > 0)
-    if not filled.any():
+    edges = np.cumsum(runs)
+    filled = runs[1::2] > 0
+    begin, end = edges[:-1:2][filled], edges[1::2][filled] - 1
+    if not len(begin):
         return np.zeros((0, 0), bool), (0, 0, 0, 0)
-    x0 = int(starts[filled][0]) // height
-    x1 = (int(ends[filled][-1]) - 1) // height + 1
-    inside = np.clip(ends, x0 * height, x1 * height)
-    inside[1:] -= inside[:-1].copy()
-    inside[0] -= x0 * height
-    columns = _flat(inside).reshape(x1 - x0, height)
-    rows = np.flatnonzero(columns.any(0))
-    y0, y1 = int(rows[0]), int(rows[-1]) + 1
-    return np.ascontiguousarray(columns[:, y0:y1].T), (x0, y0, x1, y1)
+    first_column, first_row = np.divmod(begin, height)
+    last_column, last_row = np.divmod(end, height)
+    x0, x1 = int(first_column[0]), int(last_column[-1]) + 1
+    # A run that goes on in the next column takes up the last row and the first.
+    y0, y1 = int(first_row.min()), int(last_row.max()) + 1
+    if (first_column != last_column).any():
+        y0, y1 = 0, height
+    flips = np.empty(2 * len(begin), np.int64)
+    flips[::2] = (first_column - x0) * (y1 - y0) + first_row - y0
+    flips[1::2] = (last_column - x0) * (y1 - y0) + last_row - y0 + 1
+    inside = np.diff(flips, prepend=0, append=(x1 - x0) * (y1 - y0))
+    columns = _flat(inside).reshape(x1 - x0, y1 - y0)
+    return np.ascontiguousarray(columns.T), (x0, y0, x1, y1)
 
 
 def rle_area(rle: Rle) -> int:

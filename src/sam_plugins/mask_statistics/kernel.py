@@ -30,7 +30,8 @@ _FULL_WORD = np.uint64(0x0101010101010101)
 @register_jitable
 def _find_active(values: Logits, floor: np.float32, rows: Flags, columns: Flags) -> None:
     """Mark the rows and columns of (h, w) logits in which one is above `floor`."""
-    columns[:] = 0
+    for x in range(len(columns)):
+        columns[x] = 0
     for y in range(values.shape[0]):
         some = np.uint8(0)
         row = values[y]
@@ -67,18 +68,19 @@ def _active_span(active: Flags, sources_in: Indices, sources_out: Indices) -> tu
 
 
 @register_jitable
-def _gather_mix(values: Logits, sources: Indices, weights: Logits, out: Logits) -> None:
-    """Interpolate along a column: ``out[i]`` from two elements of `values`."""
-    for i in range(sources.shape[1]):
-        low, high = values[sources[0, i]], values[sources[1, i]]
-        out[i] = low * weights[0, i] + high * weights[1, i]
-
-
-@register_jitable
-def _mix(first: Logits, second: Logits, weight: np.float32, other: np.float32, out: Logits) -> None:
-    """Interpolate between two columns."""
-    for i in range(len(out)):
-        out[i] = first[i] * weight + second[i] * other
+def _stretch(
+    values: Logits,
+    sources: Indices,
+    weights: Logits,
+    first: int | np.int64,
+    last: int | np.int64,
+    out: Logits,
+) -> None:
+    """Interpolate along a column: ``out[i]`` is row ``first + i`` of the longer column."""
+    lows, highs = sources[0][first:last], sources[1][first:last]
+    shares, others = weights[0][first:last], weights[1][first:last]
+    for i in range(len(lows)):
+        out[i] = values[lows[i]] * shares[i] + values[highs[i]] * others[i]
 
 
 @register_jitable
@@ -119,8 +121,81 @@ def _next(flags: Flags, words: Words, n: int, at: int, wanted: int) -> int:
 def _grown(array: Counts, needed: int) -> Counts:
     """A copy with room for at least twice as many."""
     larger = np.zeros(max(2 * len(array), needed), np.int64)
-    larger[: len(array)] = array
+    for i in range(len(array)):
+        larger[i] = array[i]
     return larger
+
+
+@register_jitable
+def _input_column(
+    values: Logits,
+    columns: Indices,
+    weights: Logits,
+    rows: Indices,
+    row_weights: Logits,
+    first_row: np.int64,
+    column: int,
+    low: Logits,
+    stretched: Logits,
+    known: Counts,
+    out: Logits,
+) -> None:
+    """One column of the model's input, from two low-resolution columns stretched to its height.
+
+    Neighbours share those: `stretched` holds an even and an odd one, and `known` which they are.
+    """
+    for source in range(2):
+        at = columns[source, column]
+        if known[at & 1] != at:
+            known[at & 1] = at
+            for i in range(len(low)):
+                low[i] = values[i, at]
+            _stretch(low, rows, row_weights, first_row, first_row + len(out), stretched[at & 1])
+    first, second = stretched[columns[0, column] & 1], stretched[columns[1, column] & 1]
+    weight, other = weights[0, column], weights[1, column]
+    for i in range(len(out)):
+        out[i] = first[i] * weight + second[i] * other
+
+
+@register_jitable
+def _add_edges(
+    flags: Flags, words: Words, n: int, start: int, edges: Counts, n_edges: int
+) -> tuple[int, int, int]:
+    """Append where the runs of one column begin and end.
+
+    Returns
+    -------
+    n_edges, first, last
+        Edges now, and the column's first flagged position and the end of its last run.
+    """
+    begin = _next(flags, words, n, 0, 1)
+    first, last = begin, begin
+    while begin < n:
+        end = _next(flags, words, n, begin, 0)
+        if n_edges > 0 and edges[n_edges - 1] == start + begin:
+            n_edges -= 1  # the mask goes on from the foot of the column before
+        else:
+            edges[n_edges] = start + begin
+            n_edges += 1
+        edges[n_edges] = start + end
+        n_edges += 1
+        last = end
+        begin = _next(flags, words, n, end, 1)
+    return n_edges, first, last
+
+
+@register_jitable
+def _add_runs(edges: Counts, n_edges: int, pixels: int, runs: Counts, used: int) -> int:
+    """Append the run lengths between edges to those of other masks; how many there are now."""
+    position = 0
+    for i in range(n_edges):
+        runs[used + i] = edges[i] - position
+        position = edges[i]
+    used += n_edges
+    if position < pixels:
+        runs[used] = pixels - position
+        used += 1
+    return used
 
 
 def measure(
@@ -158,16 +233,17 @@ def measure(
     place
         (4,) int64: x and y of the window in the image, height and width of the image.
     counts
-        (N, 3) int64, filled with the pixels above the outer, mask and inner threshold.
+        (N, 3) int64 zeros, filled with the pixels above the outer, mask and inner threshold.
     boxes
-        (N, 4) int64, filled with xyxy in the image, x1 and y1 exclusive; zeros for an empty mask.
+        (N, 4) int64 zeros, filled with xyxy in the image, x1 and y1 exclusive; an empty mask
+        leaves its zeros.
     ends
         (N,) int64, filled with where in the result the run lengths of each mask end.
 
     Returns
     -------
     int64 run lengths of all masks, one mask after the other: columns of the whole image, starting
-    with background. None for a mask that is not stable enough or is empty.
+    with background. There are none for a mask that is not stable enough or is empty.
     """
     n_low_rows, n_low_columns = logits.shape[1], logits.shape[2]
     n_rows, n_columns = rows_out.shape[1], columns_out.shape[1]
@@ -176,32 +252,27 @@ def measure(
     active_rows = np.zeros(n_low_rows, np.uint8)
     active_columns = np.zeros(n_low_columns, np.uint8)
     low = np.zeros(n_low_rows, np.float32)
-    mixed = np.zeros((2, n_input_rows), np.float32)
-    inner_column = np.zeros(n_input_rows, np.float32)
-    stretched = np.zeros((2, n_rows), np.float32)
+    stretched = np.zeros((2, n_input_rows), np.float32)
+    input_column = np.zeros(n_input_rows, np.float32)
+    enlarged = np.zeros((2, n_rows), np.float32)
     words = np.zeros(n_rows // _WORD + 2, np.uint64)
     flags = words.view(np.uint8)
-    low_known, input_known = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    low_known, known = np.zeros(2, np.int64), np.zeros(2, np.int64)
     edges: Counts = np.zeros(1024, np.int64)
     runs: Counts = np.zeros(4096, np.int64)
     used = 0
     for index in range(logits.shape[0]):
         values = logits[index]
-        counts[index, :] = 0
-        boxes[index, :] = 0
         ends[index] = used
         _find_active(values, levels[3], active_rows, active_columns)
         first, last = _active_span(active_rows, rows_in, rows_out)
         if first >= last:
             continue
         n = last - first
-        words[n // _WORD :] = 0
-        some_rows, some_weights = rows_out[:, first:last], row_weights_out[:, first:last]
-        input_first, input_last = some_rows[0, 0], some_rows[1, n - 1] + 1
-        needed_rows = rows_in[:, input_first:input_last]
-        needed_weights = row_weights_in[:, input_first:input_last]
-        low_known[:] = -1
-        input_known[:] = -1
+        for i in range(n // _WORD, len(words)):
+            words[i] = 0
+        input_first, input_last = np.int64(rows_out[0, first]), np.int64(rows_out[1, last - 1] + 1)
+        low_known[0] = low_known[1] = known[0] = known[1] = -1
         n_edges = 0
         x0, x1, y0, y1 = n_columns, 0, n_rows, 0
         for x in range(n_columns):
@@ -209,27 +280,27 @@ def measure(
                 continue
             for side in range(2):
                 column = columns_out[side, x]
-                if input_known[column & 1] == column:
-                    continue
-                for source in range(2):
-                    at = columns_in[source, column]
-                    if low_known[at & 1] != at:
-                        low_known[at & 1] = at
-                        for i in range(n_low_rows):
-                            low[i] = values[i, at]
-                        _gather_mix(low, needed_rows, needed_weights, mixed[at & 1])
-                _mix(
-                    mixed[columns_in[0, column] & 1],
-                    mixed[columns_in[1, column] & 1],
-                    column_weights_in[0, column],
-                    column_weights_in[1, column],
-                    inner_column[input_first:input_last],
-                )
-                input_known[column & 1] = column
-                _gather_mix(inner_column, some_rows, some_weights, stretched[column & 1])
+                if known[column & 1] != column:
+                    known[column & 1] = column
+                    _input_column(
+                        values,
+                        columns_in,
+                        column_weights_in,
+                        rows_in,
+                        row_weights_in,
+                        input_first,
+                        column,
+                        low,
+                        stretched,
+                        low_known,
+                        input_column[input_first:input_last],
+                    )
+                    _stretch(
+                        input_column, rows_out, row_weights_out, first, last, enlarged[column & 1]
+                    )
             n_outer, n_mask, n_inner = _threshold(
-                stretched[columns_out[0, x] & 1][:n],
-                stretched[columns_out[1, x] & 1][:n],
+                enlarged[columns_out[0, x] & 1][:n],
+                enlarged[columns_out[1, x] & 1][:n],
                 column_weights_out[0, x],
                 column_weights_out[1, x],
                 levels,
@@ -244,19 +315,8 @@ def measure(
             if n_edges + n + 2 > len(edges):
                 edges = _grown(edges, n_edges + n + 2)
             start = (left + x) * height + top + first
-            begin = _next(flags, words, n, 0, 1)
-            y0 = min(y0, first + begin)
-            while begin < n:
-                end = _next(flags, words, n, begin, 0)
-                if n_edges > 0 and edges[n_edges - 1] == start + begin:
-                    n_edges -= 1  # the mask goes on from the foot of the column before
-                else:
-                    edges[n_edges] = start + begin
-                    n_edges += 1
-                edges[n_edges] = start + end
-                n_edges += 1
-                y1 = max(y1, first + end)
-                begin = _next(flags, words, n, end, 1)
+            n_edges, highest, lowest = _add_edges(flags, words, n, start, edges, n_edges)
+            y0, y1 = min(y0, first + highest), max(y1, first + lowest)
         if n_edges == 0:
             continue
         boxes[index, 0], boxes[index, 1] = left + x0, top + y0
@@ -266,13 +326,6 @@ def measure(
             continue
         if used + n_edges + 2 > len(runs):
             runs = _grown(runs, used + n_edges + 2)
-        position = 0
-        for i in range(n_edges):
-            runs[used] = edges[i] - position
-            position = edges[i]
-            used += 1
-        if position < height * width:
-            runs[used] = height * width - position
-            used += 1
+        used = _add_runs(edges, n_edges, height * width, runs, used)
         ends[index] = used
-    return runs[:used].copy()
+    return runs[:used]

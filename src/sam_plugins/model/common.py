@@ -53,6 +53,13 @@ class PromptableModel(nn.Module, ABC):
         name -> (B, c, h, w) feature maps; one or several.
         """
 
+    def image_state(self, features: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """`features` and what else is the same for every prompt on this image.
+
+        `decode_prompts` takes the result in place of the features, and answers the same sooner.
+        """
+        return features
+
     @abstractmethod
     def decode_prompts(
         self,

@@ -33,6 +33,10 @@ __all__ = ["Nano", "NanoEncoder"]
 POSITION_SPAN = 512.0
 """Input pixels per unit of position: a constant, so that crops of any size agree."""
 
+EMBEDDING = "image_embedding"
+UNIT = "unit"
+"""Name of the affinity features at unit length among those of an image."""
+
 MASK_TOKENS = 4
 TOKEN_HEADS = 4
 
@@ -170,6 +174,10 @@ class Nano(PromptableModel):
         maps: dict[str, Tensor] = self.image_encoder(pixels)
         return maps
 
+    def image_state(self, features: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The features, and the affinity features at unit length."""
+        return {**features, UNIT: self.painter.unit(features["affinity"])}
+
     def decode_prompts(
         self,
         features: Mapping[str, Tensor],
@@ -210,7 +218,7 @@ class Nano(PromptableModel):
         Parameters
         ----------
         features
-            Maps of B images.
+            Maps of B images, from `encode_image` or `image_state`.
         index
             (N,) which image each prompt belongs to.
         points, labels
@@ -228,12 +236,12 @@ class Nano(PromptableModel):
             (N, 4, S/2, S/2) and (N, 4): the single answer first, then three ambiguous ones.
         """
         shift = points.new_zeros(2) if origin is None else origin
-        embedding = features["image_embedding"]
-        unit = self.painter.unit(features["affinity"])[index]
+        every = features if UNIT in features else self.image_state(features)
+        unit, embedding = _of_images(every[UNIT], index), _of_images(every[EMBEDDING], index)
         dense, direct = self.painter(unit, points, labels, boxes, mask)
         grid = self._positions(_grid(embedding) + shift)
-        tokens = self._tokens(embedding, index, points, labels, boxes, shift)
-        image = self.before(embedding[index] + dense)
+        tokens = self._tokens(embedding, points, labels, boxes, shift)
+        image = self.before(embedding + dense)
         height, width = image.shape[-2:]
         flat = image.flatten(2).transpose(1, 2)
         queries = tokens
@@ -241,8 +249,8 @@ class Nano(PromptableModel):
             queries, flat = layer(queries, flat, tokens, grid)
         queries = self.last_norm(queries + self.last_attention(queries + tokens, flat + grid, flat))
         image = self.after(flat.transpose(1, 2).unflatten(2, (height, width)))
-        up = F.gelu(self.norm4(self.up4(image) + features["detail4"][index] + direct))
-        up = F.gelu(self.up2(self.mix4(up)) + features["detail2"][index])
+        up = F.gelu(self.norm4(self.up4(image) + _of_images(every["detail4"], index) + direct))
+        up = F.gelu(self.up2(self.mix4(up)) + _of_images(every["detail2"], index))
         weights = torch.stack(
             [head(queries[:, 1 + i]) for i, head in enumerate(self.hypernetworks)], 1
         )
@@ -257,7 +265,6 @@ class Nano(PromptableModel):
     def _tokens(
         self,
         embedding: Tensor,
-        index: Tensor,
         points: Tensor,
         labels: Tensor,
         boxes: Tensor,
@@ -265,7 +272,7 @@ class Nano(PromptableModel):
     ) -> Tensor:
         """(N, 5 + P + 2, width): output tokens, points, box corners."""
         used = (labels >= 0)[..., None]
-        under = sample_features(embedding[index], points, 8).transpose(1, 2)
+        under = sample_features(embedding, points, 8).transpose(1, 2)
         prompt = self._positions(points + shift) + self.label_embedding(labels.clamp(min=0))
         prompt = (prompt + self.under_point(under)) * used
         has = torch.isfinite(boxes).all(1)[:, None, None]
@@ -287,6 +294,11 @@ class Nano(PromptableModel):
         both = torch.cat([queries[:, :1].expand_as(tokens), tokens], -1)
         predicted: Tensor = self.iou_head(torch.cat([both, looks.to(both.dtype)], -1))[..., 0]
         return predicted
+
+
+def _of_images(maps: Tensor, index: Tensor) -> Tensor:
+    """The map of each prompt's image; that of a single image is not copied."""
+    return maps.expand(len(index), *maps.shape[1:]) if len(maps) == 1 else maps[index]
 
 
 def _grid(embedding: Tensor) -> Tensor:
