@@ -26,6 +26,7 @@ from sam_plugins.tiling import (
     labels_described,
     write_labels,
 )
+from sam_plugins.tiling.joining import _matches
 from sam_plugins.tiling.objects import FolderTiles, TileObject, tile_points
 from sam_plugins.types import MaskRecord
 
@@ -93,6 +94,31 @@ def test_an_object_with_two_prongs_over_a_border_is_one():
     image[200:230, 200:300] = 150
     image[270:300, 200:300] = 150
     check_pieces(image, records_of(image))
+
+
+def test_pieces_are_matched_by_what_both_tiles_see_of_them():
+    def found(box, cut):
+        x0, y0, x1, y1 = box
+        return TileObject(
+            crop=np.ones((y1 - y0, x1 - x0), bool),
+            box=box,
+            predicted_iou=0.9,
+            stability_score=0.9,
+            point_coords=(x0, y0),
+            cut=cut,
+        )
+
+    overlap = (100, 0, 160, 300)
+    cell, other = found((20, 10, 150, 110), False), found((30, 200, 120, 260), False)
+    same, piece = found((100, 12, 151, 110), True), found((100, 10, 150, 50), True)
+    nucleus, neighbour = found((100, 40, 112, 60), True), found((140, 200, 220, 260), False)
+    assert _matches([cell, other], [same], overlap) == [(0, 0)]
+    assert _matches([cell], [piece], overlap) == [(0, 0)]
+    assert _matches([piece], [cell], overlap) == [(0, 0)]
+    assert _matches([cell], [nucleus], overlap) == []
+    assert _matches([cell], [same, nucleus, piece], overlap) == [(0, 0), (0, 2)]
+    assert _matches([other], [neighbour], overlap) == []
+    assert _matches([cell], [found((100, 40, 140, 80), False)], overlap) == []
 
 
 def test_what_is_cut_by_the_picture_is_whole():

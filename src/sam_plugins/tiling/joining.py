@@ -22,6 +22,7 @@ __all__ = ["JoinedObject", "join_tiles"]
 
 _SAME_IOU = 0.5
 _PIECE_SHARE = 0.8
+_LEAST_PIECE = 0.15
 _WHOLE_SHARE = 0.5
 
 Key = tuple[int, int]
@@ -130,7 +131,10 @@ def _matches(
                 agreeing.append((iou, i, j))
             share = shared / min(one[1], other[1])
             smaller_is_first = one[1] < other[1]
-            if share >= _PIECE_SHARE and (first[i] if smaller_is_first else second[j]).cut:
+            # Much less than what holds it is rather a thing in it, as a nucleus in a cell.
+            large_enough = min(one[1], other[1]) >= _LEAST_PIECE * max(one[1], other[1])
+            piece = first[i] if smaller_is_first else second[j]
+            if share >= _PIECE_SHARE and large_enough and piece.cut:
                 holding.append((share, i, j, smaller_is_first))
     matched: list[tuple[int, int]] = []
     taken: tuple[set[int], set[int]] = (set(), set())
@@ -142,10 +146,10 @@ def _matches(
     # One object may come in two pieces in the neighbour's window: a piece that the edge cut off
     # and that has no counterpart of its own belongs to the object that holds it.
     for _, i, j, smaller_is_first in sorted(holding, reverse=True):
-        piece, side = (i, 0) if smaller_is_first else (j, 1)
-        if piece not in taken[side]:
+        number, side = (i, 0) if smaller_is_first else (j, 1)
+        if number not in taken[side]:
             matched.append((i, j))
-            taken[side].add(piece)
+            taken[side].add(number)
     return matched
 
 
