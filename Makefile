@@ -4,7 +4,7 @@
 PYTHON ?=
 export PYTHON
 
-.PHONY: demo test format
+.PHONY: demo test bench format
 
 demo:
 	scripts/setup core
@@ -13,6 +13,11 @@ demo:
 test:
 	scripts/setup dev
 	scripts/check
+
+# Minutes to an hour, on an otherwise idle machine: make bench | tee bench.md
+bench:
+	@scripts/setup dev >&2
+	@.venv/bin/python benchmarks/bench.py $(if $(QUICK),--quick)
 
 format:
 	scripts/setup dev

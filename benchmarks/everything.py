@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from nano_speed import machine
+from measure import machine
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -312,9 +312,7 @@ def main() -> int:
     print(machine(options.threads), end="\n\n")
     if options.only != "memory":
         print(f"{grid} x {grid} points on 1024 x 768, vit_b, encoder left out, {rounds} rounds\n")
-        print(
-            "| numerics | pass | published s | ours s | ratio | of CPU s | target | agreement |"
-        )
+        print("| numerics | pass | published s | ours s | ratio | of CPU s | target | agreement |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         for numerics in options.numerics:
             compare(grid, rounds, (0.1, 0.3, 1.0), numerics)

@@ -111,6 +111,7 @@ def test_metadata_offers_the_extras_commands_and_pythons(wheel: zipfile.ZipFile)
         "napari",
         "fiftyone",
         "labelstudio",
+        "large",
         "openvino",
         "train",
         "dev",

@@ -15,41 +15,58 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sam_plugins.api import SAM
-    from sam_plugins.automatic import generate_masks
+    from sam_plugins.automatic import AutomaticSettings, Progress, generate_masks
     from sam_plugins.errors import SamPluginsError
     from sam_plugins.images import Limits, load_image
     from sam_plugins.session import SamPredictor, open_segmenter
+    from sam_plugins.sources import open_source
+    from sam_plugins.stores import CachedSegmenter, open_store
+    from sam_plugins.tiling import TiledImage, generate_tiled_masks
     from sam_plugins.types import Embedding, MaskRecord, Masks, Prompt
 
     __version__: str
 
 __all__ = [
     "SAM",
+    "AutomaticSettings",
+    "CachedSegmenter",
     "Embedding",
     "Limits",
     "MaskRecord",
     "Masks",
+    "Progress",
     "Prompt",
     "SamPluginsError",
     "SamPredictor",
+    "TiledImage",
     "__version__",
     "generate_masks",
+    "generate_tiled_masks",
     "load_image",
     "open_segmenter",
+    "open_source",
+    "open_store",
 ]
 
 _HOMES = {
     "SAM": "api",
+    "AutomaticSettings": "automatic",
+    "CachedSegmenter": "stores",
     "Embedding": "types",
     "Limits": "images",
     "MaskRecord": "types",
     "Masks": "types",
+    "Progress": "automatic",
     "Prompt": "types",
     "SamPluginsError": "errors",
     "SamPredictor": "session",
+    "TiledImage": "tiling",
     "generate_masks": "automatic",
+    "generate_tiled_masks": "tiling",
     "load_image": "images",
     "open_segmenter": "session",
+    "open_source": "sources",
+    "open_store": "stores",
 }
 
 

@@ -121,8 +121,12 @@ def open_segmenter(
     for note in loaded.notes:
         _log.info("%s: %s", loaded.path, note)
     _log.info("Engine %s: %s", choice.name, choice.reason)
-    if place != "cpu" or choice.name == "plain":
-        opened = _on_torch(loaded, place, numerics, engine=choice.name)
+    if choice.name == "plain":
+        opened = _plain(loaded, place, numerics)
+    elif place.startswith("cuda"):
+        opened = _on_cuda(loaded, place, numerics)
+    elif place != "cpu":
+        opened = _on_torch(loaded, place, numerics)
     else:
         opened = _with_engine(loaded, choice.name, numerics, on_engine_status)
     return opened if store is None else CachedSegmenter(opened, open_store(store))
@@ -136,6 +140,21 @@ def _on_torch(
     return TorchSegmenter(
         loaded.model, name=loaded.variant, device=place, numerics=numerics, **options
     )
+
+
+def _plain(loaded: LoadedModel, place: str, numerics: Numerics) -> "TorchSegmenter":
+    """What judges the others: nothing but the model's own forward passes."""
+    from sam_plugins.model.decoding import PlainDecoding
+
+    return _on_torch(loaded, place, numerics, engine="plain", decoding=PlainDecoding(loaded.model))
+
+
+def _on_cuda(loaded: LoadedModel, place: str, numerics: Numerics) -> "TorchSegmenter":
+    """Compiled passes, many images and prompts at a time."""
+    from sam_plugins.engines.accelerator import accelerated
+
+    parts = accelerated(loaded.model, place, numerics)
+    return _on_torch(loaded, place, numerics, encoder=parts.encoder, decoding=parts.decoding)
 
 
 def _with_engine(
