@@ -317,6 +317,31 @@ def test_the_tiles_of_another_run_are_not_used(require, tmp_path, change):
     check_labels(image, labels_at(path))
 
 
+def test_two_runs_do_not_write_the_same_labels(require, tmp_path):
+    require("zarr")
+    path = tmp_path / "labels.zarr"
+    first = write_labels(tiled(field(500, 520)), path, EVERY)
+    next(first)
+    with pytest.raises(ImageError, match="being written"):
+        next(write_labels(tiled(field(500, 520)), path, EVERY))
+    first.close()
+    *_, end = write_labels(tiled(field(500, 520)), path, EVERY)
+    assert end.objects == 8 * 9
+    assert [entry.name for entry in tmp_path.iterdir()] == ["labels.zarr"]
+
+
+def test_parts_that_vanish_are_an_error_and_no_hole(require, tmp_path):
+    require("zarr")
+    path = tmp_path / "labels.zarr"
+    events = write_labels(tiled(field(500, 520)), path, EVERY)
+    next(event for event in events if event.message.startswith("Joining"))
+    for part in Path(f"{path}.parts").glob("0*.npz"):
+        part.unlink()
+    with pytest.raises(ImageError, match="gone or damaged"):
+        list(events)
+    assert not path.exists()
+
+
 KILLED = """
 import sys, time
 sys.path.insert(0, sys.argv[1])

@@ -8,7 +8,13 @@ import numpy as np
 from sam_plugins.automatic import AutomaticSettings, Progress, default_settings
 from sam_plugins.formats import crop_to_rle
 from sam_plugins.tiling.joining import JoinedObject, join_tiles
-from sam_plugins.tiling.objects import FoundTiles, MemoryTiles, TileObject, search_tile
+from sam_plugins.tiling.objects import (
+    FoundTiles,
+    MemoryTiles,
+    TileObject,
+    finished,
+    search_tile,
+)
 from sam_plugins.tiling.session import TiledImage
 from sam_plugins.types import MaskRecord
 
@@ -88,7 +94,7 @@ def find_objects(
 
 
 def _record(tiled: TiledImage, tiles: FoundTiles, found: JoinedObject) -> MaskRecord:
-    pieces: list[TileObject] = [(tiles.get(tile) or [])[index] for tile, index in found.pieces]
+    pieces: list[TileObject] = [finished(tiles, tile)[index] for tile, index in found.pieces]
     x0, y0, x1, y1 = found.box
     crop = np.zeros((y1 - y0, x1 - x0), bool)
     for piece in pieces:

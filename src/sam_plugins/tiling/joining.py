@@ -8,14 +8,14 @@ is the union of its pieces.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from sam_plugins.automatic import AutomaticSettings, Progress
 from sam_plugins.automatic.suppression import touches_border
 from sam_plugins.tiling.grid import TileGrid, meets
-from sam_plugins.tiling.objects import FoundTiles, TileObject
+from sam_plugins.tiling.objects import FoundTiles, TileObject, finished
 from sam_plugins.types import Box
 
 __all__ = ["JoinedObject", "join_tiles"]
@@ -83,7 +83,7 @@ def join_tiles(
     Progress, then the objects
         In order of the tiles that they were found in first.
     """
-    load = lru_cache(maxsize=3 * grid.counts[1] + 3)(lambda number: tiles.get(number) or [])
+    load = lru_cache(maxsize=3 * grid.counts[1] + 3)(partial(finished, tiles))
     pieces: dict[Key, _Piece] = {}
     same = _Groups()
     for number in range(len(grid)):
