@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -94,6 +96,54 @@ def test_an_object_with_two_prongs_over_a_border_is_one():
     image[200:230, 200:300] = 150
     image[270:300, 200:300] = 150
     check_pieces(image, records_of(image))
+
+
+class Shy(Bright):
+    """Does not see what the left edge of its window cuts off, where the picture goes on."""
+
+    def decode_many(self, embedding, prompts, **options):
+        for answer in super().decode_many(embedding, prompts, **options):
+            touches = (answer.low_res_logits[0, :, 0] > 0).any()
+            hidden = touches and self.first_column[embedding.key] > 0
+            yield replace(
+                answer,
+                low_res_logits=-8 + 0 * answer.low_res_logits if hidden else answer.low_res_logits,
+            )
+
+    def encode(self, image, *, region=None):
+        embedding = super().encode(image, region=region)
+        # Windows of the left edge are marked by the picture itself.
+        self.first_column[embedding.key] = 0 if (image[:, 0] == 7).any() else 1
+        return embedding
+
+    first_column: ClassVar[dict] = {}
+
+
+def test_what_no_neighbour_goes_on_with_is_asked_again_and_comes_whole():
+    image = np.zeros((300, 700, 3), np.uint8)
+    image[0, 0] = image[-1, 0] = 7
+    image[60:100, 150:300] = 200
+    image[180:220, 390:500] = 100
+    session = tiled(image, Shy())
+    events = list(generate_tiled_masks(session, EVERY))
+    records = [event for event in events if isinstance(event, MaskRecord) and event.area > 1]
+    assert sorted(record.area for record in records) == [40 * 110, 40 * 150]
+    (again,) = [record for record in records if record.area == 40 * 150]
+    assert again.box == (150, 60, 300, 100)
+    assert again.crop_box[0] <= 150 - 30
+    assert again.crop_box[2] - again.crop_box[0] == TILE
+    assert any("Asking again" in event.message for event in events if isinstance(event, Progress))
+
+
+def test_what_is_cut_and_too_large_to_be_seen_whole_is_left_out():
+    image = np.zeros((300, 900, 3), np.uint8)
+    image[0, 0] = image[-1, 0] = 7
+    image[60:100, 20:880] = 200
+    records = [
+        e for e in generate_tiled_masks(tiled(image, Shy()), EVERY) if isinstance(e, MaskRecord)
+    ]
+    assert [record for record in records if record.area > 1] == []
+    assert [r.area for r in records_of(image) if r.area > 1] == [40 * 860]
 
 
 def test_pieces_are_matched_by_what_both_tiles_see_of_them():

@@ -235,7 +235,7 @@ def _painted(
             region = (x0, y0, min(x0 + _BLOCK, width), min(y0 + _BLOCK, height))
             there = [
                 (numbers[tile, index], found)
-                for tile in grid.meeting(region)
+                for tile in (*grid.meeting(region), len(grid))
                 for index, found in enumerate(load(tile))
                 if (tile, index) in numbers and meets(found.box, region)
             ]
