@@ -135,6 +135,18 @@ def test_what_no_neighbour_goes_on_with_is_asked_again_and_comes_whole():
     assert any("Asking again" in event.message for event in events if isinstance(event, Progress))
 
 
+def test_labels_hold_what_was_asked_again(require, tmp_path):
+    require("zarr")
+    image = np.zeros((300, 700, 3), np.uint8)
+    image[0, 0] = image[-1, 0] = 7
+    image[60:100, 150:300] = 200
+    path = tmp_path / "labels.zarr"
+    list(write_labels(tiled(image, Shy()), path, EVERY))
+    labels = labels_at(path)
+    assert len(np.unique(labels[60:100, 150:300])) == 1
+    assert (labels == labels[80, 200]).sum() == 40 * 150
+
+
 def test_what_is_cut_and_too_large_to_be_seen_whole_is_left_out():
     image = np.zeros((300, 900, 3), np.uint8)
     image[0, 0] = image[-1, 0] = 7
