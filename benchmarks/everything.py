@@ -263,8 +263,8 @@ class Lattice(Substituted):
                 continue
             at_x, at_y = (point[0] * scale).tolist()
             edge = 0.45 * LOW_RES_SIDE / self._grid * 0.75
-            shape = 30 * (edge - np.hypot(y - at_y, x - at_x))
-            logits = np.stack([shape - 60 * i for i in range(len(masks))])
+            shape = 100 * (edge - np.hypot(y - at_y, x - at_x))
+            logits = np.stack([shape - 200 * i for i in range(len(masks))])
             yield replace(masks, low_res_logits=logits)
 
 

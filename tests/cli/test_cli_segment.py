@@ -215,3 +215,12 @@ def test_what_cannot_be_segmented_is_said(run, folder, tmp_path, words, code, sa
     result = run("segment", *words)
     assert result.exit_code == code
     assert said in result.stderr
+
+
+def test_where_nothing_is_found_it_says_what_to_try(run, picture):
+    found = run("segment", picture, "--points-per-side", 2)
+    assert "--pred-iou-thresh" not in found.stderr
+    nothing = run("segment", picture, "--points-per-side", 2, "--max-area", 1, "--overwrite")
+    assert nothing.exit_code == 0
+    assert "0 objects" in nothing.stdout
+    assert "--pred-iou-thresh 0.4" in nothing.stderr

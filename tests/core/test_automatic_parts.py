@@ -13,6 +13,7 @@ from sam_plugins.automatic import (
     crop_boxes,
     is_cut_off,
     point_grid,
+    search,
     search_embedding,
     suppress,
     touches_border,
@@ -182,3 +183,24 @@ def test_an_embedding_of_a_window_is_searched_in_coordinates_of_the_image():
     foreign = FakeSegmenter(image_size=128)
     with pytest.raises(EmbeddingError):
         list(search_embedding(foreign, embedding, points, options))
+
+
+def test_waiting_for_the_compiler_is_told(monkeypatch):
+    segmenter, prepared = FakeSegmenter(), []
+    embedding = segmenter.encode(sample_image(40, 40))
+    monkeypatch.setattr(search, "is_prepared", lambda: bool(prepared))
+    monkeypatch.setattr(search, "compiled_kernel", lambda: prepared.append(True))
+    for expected in ("Preparing", "Answering a grid of points"):
+        options = AutomaticSettings(points_per_side=2)
+        points = point_grid(2, embedding.region)
+        assert next(search_embedding(segmenter, embedding, points, options)).message == expected
+        prepared.append(True)
+
+
+def test_no_points_find_nothing():
+    segmenter = FakeSegmenter()
+    embedding = segmenter.encode(sample_image(40, 40))
+    steps = list(
+        search_embedding(segmenter, embedding, np.zeros((0, 2)), AutomaticSettings(), threads=1)
+    )
+    assert {(step.done, step.total) for step in steps} == {(0, 0)}

@@ -222,5 +222,11 @@ def _summary(done: "list[Outputs]", failures: dict[str, str], folder: Path, comm
         results().print(f"{count:6d} objects   {Path(source).name}", markup=False)
     if done:
         results().print(f"Results: {folder}", markup=False, soft_wrap=True)
+    if 0 in counts.values():
+        notes().print(
+            "Where nothing was found no answer passed the thresholds: try lower ones, such as "
+            "--pred-iou-thresh 0.4 --stability-score-thresh 0.5, or another --model.",
+            soft_wrap=True,
+        )
     if failures:
         notes().print(f"{len(failures)} of {len(failures) + len(done)} pictures failed.")
