@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -180,7 +181,9 @@ def _work(options: argparse.Namespace) -> int:
         settings = replace(settings, points_per_side=options.points_per_side)
     tiled = TiledImage(segmenter, source, tile=options.tile, halo=options.halo, threshold=0)
     shown, objects = -1, 0
-    for event in write_labels(tiled, folder / "labels.zarr", settings):
+    # What a stopped run left behind would make this one look quick.
+    shutil.rmtree(folder / "labels.zarr.parts", ignore_errors=True)
+    for event in write_labels(tiled, folder / "labels.zarr", settings, overwrite=True):
         if isinstance(event, LabelImage):
             objects = event.objects
         elif event.done * 50 // event.total > shown:

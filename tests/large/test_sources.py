@@ -225,6 +225,22 @@ def test_grey_turned_over_and_palettes_are_shown_as_load_image_does(tmp_path, ph
     np.testing.assert_array_equal(window, load_image(path)[8:60, 5:41])
 
 
+def test_channels_of_a_tiff_are_those_it_names_or_those_asked_for(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, DEEP[:2], ome=True, metadata={"axes": "CYX"}, tile=(32, 32))
+    source = open_source(path)
+    assert source.shape == (1, 70, 90)
+    np.testing.assert_array_equal(source.read(0, (5, 8, 41, 60)), load_image(path)[8:60, 5:41])
+    path = tmp_path / "plain.tif"
+    tifffile.imwrite(path, DEEP, photometric="minisblack", metadata=None, compression="lzw")
+    source = open_source(path, axes="CYX", channels=(2, 0))
+    assert source.shape == (1, 70, 90)
+    expected = load_image(path, channel_axis=0, channels=(2, 0))
+    np.testing.assert_array_equal(source.read(0, (5, 8, 41, 60)), expected[8:60, 5:41])
+    with pytest.raises(ImageError, match="3 channels"):
+        open_source(path, axes="CYX", channels=3).read(0)
+
+
 def test_small_pictures_get_the_limits_that_load_image_decides(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, DEEP[0], tile=(32, 32), compression="lzw")

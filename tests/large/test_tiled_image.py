@@ -1,6 +1,7 @@
 """Prompts on a tiled picture: which window answers, objects without seams, and what it costs."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -248,6 +249,19 @@ def test_hundreds_of_prompts_in_one_window_are_answered_in_order():
         x0, y0, x1, y1 = answer.crop(0)[1]
         assert abs((x0 + x1) / 2 - x) <= 2
         assert abs((y0 + y1) / 2 - y) <= 2
+
+
+def test_threads_share_a_tiled_picture():
+    image = sample_image(900, 950)
+    points = [(37 * n % 950, 53 * n % 900) for n in range(60)]
+    alone = [tiled(image, FakeSegmenter()).decode(click(*point)) for point in points]
+    session = tiled(image, FakeSegmenter(), max_bytes=3 * 8 * 8 * 4)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda point: session.decode(click(*point)), points))
+    for answer, expected in zip(found, alone, strict=True):
+        assert answer.region == expected.region
+        np.testing.assert_array_equal(answer.low_res_logits, expected.low_res_logits)
+        np.testing.assert_array_equal(answer.iou_predictions, expected.iou_predictions)
 
 
 def test_a_plain_array_is_a_source():

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from sam_plugins.tiling import (
     labels_described,
     write_labels,
 )
+from sam_plugins.tiling.joining import _matches
 from sam_plugins.tiling.objects import FolderTiles, TileObject, tile_points
 from sam_plugins.types import MaskRecord
 
@@ -93,6 +96,91 @@ def test_an_object_with_two_prongs_over_a_border_is_one():
     image[200:230, 200:300] = 150
     image[270:300, 200:300] = 150
     check_pieces(image, records_of(image))
+
+
+class Shy(Bright):
+    """Does not see what the left edge of its window cuts off, where the picture goes on."""
+
+    def decode_many(self, embedding, prompts, **options):
+        for answer in super().decode_many(embedding, prompts, **options):
+            touches = (answer.low_res_logits[0, :, 0] > 0).any()
+            hidden = touches and self.first_column[embedding.key] > 0
+            yield replace(
+                answer,
+                low_res_logits=-8 + 0 * answer.low_res_logits if hidden else answer.low_res_logits,
+            )
+
+    def encode(self, image, *, region=None):
+        embedding = super().encode(image, region=region)
+        # Windows of the left edge are marked by the picture itself.
+        self.first_column[embedding.key] = 0 if (image[:, 0] == 7).any() else 1
+        return embedding
+
+    first_column: ClassVar[dict] = {}
+
+
+def test_what_no_neighbour_goes_on_with_is_asked_again_and_comes_whole():
+    image = np.zeros((300, 700, 3), np.uint8)
+    image[0, 0] = image[-1, 0] = 7
+    image[60:100, 150:300] = 200
+    image[180:220, 390:500] = 100
+    session = tiled(image, Shy())
+    events = list(generate_tiled_masks(session, EVERY))
+    records = [event for event in events if isinstance(event, MaskRecord) and event.area > 1]
+    assert sorted(record.area for record in records) == [40 * 110, 40 * 150]
+    (again,) = [record for record in records if record.area == 40 * 150]
+    assert again.box == (150, 60, 300, 100)
+    assert again.crop_box[0] <= 150 - 30
+    assert again.crop_box[2] - again.crop_box[0] == TILE
+    assert any("Asking again" in event.message for event in events if isinstance(event, Progress))
+
+
+def test_labels_hold_what_was_asked_again(require, tmp_path):
+    require("zarr")
+    image = np.zeros((300, 700, 3), np.uint8)
+    image[0, 0] = image[-1, 0] = 7
+    image[60:100, 150:300] = 200
+    path = tmp_path / "labels.zarr"
+    list(write_labels(tiled(image, Shy()), path, EVERY))
+    labels = labels_at(path)
+    assert len(np.unique(labels[60:100, 150:300])) == 1
+    assert (labels == labels[80, 200]).sum() == 40 * 150
+
+
+def test_what_is_cut_and_too_large_to_be_seen_whole_is_left_out():
+    image = np.zeros((300, 900, 3), np.uint8)
+    image[0, 0] = image[-1, 0] = 7
+    image[60:100, 20:880] = 200
+    records = [
+        e for e in generate_tiled_masks(tiled(image, Shy()), EVERY) if isinstance(e, MaskRecord)
+    ]
+    assert [record for record in records if record.area > 1] == []
+    assert [r.area for r in records_of(image) if r.area > 1] == [40 * 860]
+
+
+def test_pieces_are_matched_by_what_both_tiles_see_of_them():
+    def found(box, cut):
+        x0, y0, x1, y1 = box
+        return TileObject(
+            crop=np.ones((y1 - y0, x1 - x0), bool),
+            box=box,
+            predicted_iou=0.9,
+            stability_score=0.9,
+            point_coords=(x0, y0),
+            cut=cut,
+        )
+
+    overlap = (100, 0, 160, 300)
+    cell, other = found((20, 10, 150, 110), False), found((30, 200, 120, 260), False)
+    same, piece = found((100, 12, 151, 110), True), found((100, 10, 150, 50), True)
+    nucleus, neighbour = found((100, 40, 112, 60), True), found((140, 200, 220, 260), False)
+    assert _matches([cell, other], [same], overlap) == [(0, 0)]
+    assert _matches([cell], [piece], overlap) == [(0, 0)]
+    assert _matches([piece], [cell], overlap) == [(0, 0)]
+    assert _matches([cell], [nucleus], overlap) == []
+    assert _matches([cell], [same, nucleus, piece], overlap) == [(0, 0), (0, 2)]
+    assert _matches([other], [neighbour], overlap) == []
+    assert _matches([cell], [found((100, 40, 140, 80), False)], overlap) == []
 
 
 def test_what_is_cut_by_the_picture_is_whole():
@@ -289,6 +377,31 @@ def test_the_tiles_of_another_run_are_not_used(require, tmp_path, change):
     list(write_labels(session, path, chosen))
     assert len(session.segmenter.encoded) == len(session.grid)
     check_labels(image, labels_at(path))
+
+
+def test_two_runs_do_not_write_the_same_labels(require, tmp_path):
+    require("zarr")
+    path = tmp_path / "labels.zarr"
+    first = write_labels(tiled(field(500, 520)), path, EVERY)
+    next(first)
+    with pytest.raises(ImageError, match="being written"):
+        next(write_labels(tiled(field(500, 520)), path, EVERY))
+    first.close()
+    *_, end = write_labels(tiled(field(500, 520)), path, EVERY)
+    assert end.objects == 8 * 9
+    assert [entry.name for entry in tmp_path.iterdir()] == ["labels.zarr"]
+
+
+def test_parts_that_vanish_are_an_error_and_no_hole(require, tmp_path):
+    require("zarr")
+    path = tmp_path / "labels.zarr"
+    events = write_labels(tiled(field(500, 520)), path, EVERY)
+    next(event for event in events if event.message.startswith("Joining"))
+    for part in Path(f"{path}.parts").glob("0*.npz"):
+        part.unlink()
+    with pytest.raises(ImageError, match="gone or damaged"):
+        list(events)
+    assert not path.exists()
 
 
 KILLED = """

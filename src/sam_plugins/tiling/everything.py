@@ -7,8 +7,16 @@ import numpy as np
 
 from sam_plugins.automatic import AutomaticSettings, Progress, default_settings
 from sam_plugins.formats import crop_to_rle
-from sam_plugins.tiling.joining import JoinedObject, join_tiles
-from sam_plugins.tiling.objects import FoundTiles, MemoryTiles, TileObject, search_tile
+from sam_plugins.tiling.closing import close_objects
+from sam_plugins.tiling.grid import centred
+from sam_plugins.tiling.joining import JoinedObject, join_tiles, wanted_objects
+from sam_plugins.tiling.objects import (
+    FoundTiles,
+    MemoryTiles,
+    TileObject,
+    finished,
+    search_tile,
+)
 from sam_plugins.tiling.session import TiledImage
 from sam_plugins.types import MaskRecord
 
@@ -64,7 +72,7 @@ def find_objects(
 
     Returns
     -------
-    The objects, in the order of tiles.
+    The objects, in the order of tiles; then those that had to be asked for again.
     """
     count = len(tiled.grid)
     total = count + more_steps
@@ -80,21 +88,35 @@ def find_objects(
                 tiles.put(number, end.value)
                 break
             yield Progress(number, total, message)
-    for event in join_tiles(tiled.grid, tiles, settings):
-        if not isinstance(event, Progress):
-            return event
-        yield replace(event, done=count, total=total)
-    return []
+    joined: list[JoinedObject] = []
+    for event in join_tiles(tiled.grid, tiles):
+        if isinstance(event, Progress):
+            yield replace(event, done=count, total=total)
+        else:
+            joined = event
+    closing = close_objects(tiled, tiles, joined, settings)
+    while True:
+        try:
+            step = next(closing)
+        except StopIteration as end:
+            return wanted_objects(end.value, tiled.grid, settings)
+        yield replace(step, done=count, total=total)
 
 
 def _record(tiled: TiledImage, tiles: FoundTiles, found: JoinedObject) -> MaskRecord:
-    pieces: list[TileObject] = [(tiles.get(tile) or [])[index] for tile, index in found.pieces]
+    pieces: list[TileObject] = [finished(tiles, tile)[index] for tile, index in found.pieces]
     x0, y0, x1, y1 = found.box
     crop = np.zeros((y1 - y0, x1 - x0), bool)
     for piece in pieces:
         left, top, right, bottom = piece.box
         crop[top - y0 : bottom - y0, left - x0 : right - x0] |= piece.crop
-    regions = np.array([tiled.grid.region(tile) for tile, _ in found.pieces])
+    grid = tiled.grid
+    regions = np.array(
+        [
+            grid.region(tile) if tile < len(grid) else centred(found.box, grid.tile, grid.size)
+            for tile, _ in found.pieces
+        ]
+    )
     low, high = regions[:, :2].min(0).tolist(), regions[:, 2:].max(0).tolist()
     return MaskRecord(
         segmentation=crop_to_rle(crop, found.box, tiled.size),

@@ -8,20 +8,22 @@ is the union of its pieces.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from sam_plugins.automatic import AutomaticSettings, Progress
 from sam_plugins.automatic.suppression import touches_border
 from sam_plugins.tiling.grid import TileGrid, meets
-from sam_plugins.tiling.objects import FoundTiles, TileObject
+from sam_plugins.tiling.objects import FoundTiles, TileObject, finished
 from sam_plugins.types import Box
 
-__all__ = ["JoinedObject", "join_tiles"]
+__all__ = ["JoinedObject", "join_tiles", "wanted_objects"]
 
 _SAME_IOU = 0.5
 _PIECE_SHARE = 0.8
+_LEAST_PIECE = 0.15
+_NEAR_PARTS = 128
 _WHOLE_SHARE = 0.5
 
 Key = tuple[int, int]
@@ -35,19 +37,23 @@ class JoinedObject:
     Parameters
     ----------
     pieces
-        The masks that it is the union of: (tile, number in the tile).
+        The masks that it is the union of: (tile, number in the tile). The number after the last
+        tile stands for masks that were asked for again.
     box
         xyxy, x1 and y1 exclusive.
     area
         Pixels; of several pieces the sum, in which what they share counts twice.
     predicted_iou
         Of the piece kept; of several the lowest.
+    open
+        Whether a piece ends at the edge of its tile and no other goes on there.
     """
 
     pieces: tuple[Key, ...]
     box: Box
     area: int
     predicted_iou: float
+    open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +67,7 @@ class _Piece:
     at_home: bool
 
 
-def join_tiles(
-    grid: TileGrid, tiles: FoundTiles, settings: AutomaticSettings
-) -> Iterator[Progress | list[JoinedObject]]:
+def join_tiles(grid: TileGrid, tiles: FoundTiles) -> Iterator[Progress | list[JoinedObject]]:
     """Match the objects of all tiles.
 
     Holds the masks of a few rows of tiles at a time, and a few numbers for every object.
@@ -74,15 +78,13 @@ def join_tiles(
         The tiles.
     tiles
         What was found, of every tile.
-    settings
-        `min_area`, `max_area`, `exclude_border` and `max_masks` for whole objects.
 
     Yields
     ------
     Progress, then the objects
         In order of the tiles that they were found in first.
     """
-    load = lru_cache(maxsize=3 * grid.counts[1] + 3)(lambda number: tiles.get(number) or [])
+    load = lru_cache(maxsize=3 * grid.counts[1] + 3)(partial(finished, tiles))
     pieces: dict[Key, _Piece] = {}
     same = _Groups()
     for number in range(len(grid)):
@@ -99,8 +101,7 @@ def join_tiles(
     groups: dict[Key, list[Key]] = defaultdict(list)
     for key in pieces:
         groups[same.root(key)].append(key)
-    joined = [_decided(keys, pieces) for keys in groups.values()]
-    yield _wanted(joined, grid, settings)
+    yield [_decided(grid, keys, pieces) for keys in groups.values()]
 
 
 def _remembered(grid: TileGrid, number: int, found: TileObject) -> _Piece:
@@ -130,7 +131,10 @@ def _matches(
                 agreeing.append((iou, i, j))
             share = shared / min(one[1], other[1])
             smaller_is_first = one[1] < other[1]
-            if share >= _PIECE_SHARE and (first[i] if smaller_is_first else second[j]).cut:
+            # Much less than what holds it is rather a thing in it, as a nucleus in a cell.
+            large_enough = min(one[1], other[1]) >= _LEAST_PIECE * max(one[1], other[1])
+            piece = first[i] if smaller_is_first else second[j]
+            if share >= _PIECE_SHARE and large_enough and piece.cut:
                 holding.append((share, i, j, smaller_is_first))
     matched: list[tuple[int, int]] = []
     taken: tuple[set[int], set[int]] = (set(), set())
@@ -142,10 +146,10 @@ def _matches(
     # One object may come in two pieces in the neighbour's window: a piece that the edge cut off
     # and that has no counterpart of its own belongs to the object that holds it.
     for _, i, j, smaller_is_first in sorted(holding, reverse=True):
-        piece, side = (i, 0) if smaller_is_first else (j, 1)
-        if piece not in taken[side]:
+        number, side = (i, 0) if smaller_is_first else (j, 1)
+        if number not in taken[side]:
             matched.append((i, j))
-            taken[side].add(piece)
+            taken[side].add(number)
     return matched
 
 
@@ -166,7 +170,7 @@ def _shared(first: TileObject, second: TileObject, overlap: Box) -> int:
     return int(np.count_nonzero(first.inside(part) & second.inside(part)))
 
 
-def _decided(keys: list[Key], pieces: dict[Key, _Piece]) -> JoinedObject:
+def _decided(grid: TileGrid, keys: list[Key], pieces: dict[Key, _Piece]) -> JoinedObject:
     """The best mask that shows an object whole, or all of its pieces."""
     largest = max(pieces[key].area for key in keys)
     whole = [
@@ -181,12 +185,31 @@ def _decided(keys: list[Key], pieces: dict[Key, _Piece]) -> JoinedObject:
         box=(low[0], low[1], high[0], high[1]),
         area=sum(pieces[key].area for key in keys),
         predicted_iou=min(pieces[key].predicted_iou for key in keys),
+        open=not whole and _is_open(grid, [(key[0], pieces[key].box) for key in keys]),
     )
 
 
-def _wanted(
+def _is_open(grid: TileGrid, pieces: list[tuple[int, Box]]) -> bool:
+    """Whether a piece ends at a side of its window, inside the picture, and none lies beyond."""
+    near = max(1, grid.tile // _NEAR_PARTS)
+    low = [min(box[axis] for _, box in pieces) for axis in (0, 1)]
+    high = [max(box[axis + 2] for _, box in pieces) for axis in (0, 1)]
+    for tile, box in pieces:
+        region = grid.region(tile)
+        for axis in (0, 1):
+            start, end = region[axis], region[axis + 2]
+            length = grid.size[1 - axis]
+            if start > 0 and box[axis] - start < near and low[axis] > start - near:
+                return True
+            if end < length and end - box[axis + 2] < near and high[axis] < end + near:
+                return True
+    return False
+
+
+def wanted_objects(
     joined: list[JoinedObject], grid: TileGrid, settings: AutomaticSettings
 ) -> list[JoinedObject]:
+    """Those within `min_area`, `max_area`, `exclude_border` and `max_masks`, in order."""
     kept = [
         found
         for found in joined

@@ -6,12 +6,14 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from sam_plugins.automatic import AutomaticSettings, Progress, default_settings
@@ -19,7 +21,7 @@ from sam_plugins.errors import ImageError, MissingExtraError
 from sam_plugins.tiling.everything import find_objects
 from sam_plugins.tiling.grid import TileGrid, meets
 from sam_plugins.tiling.joining import JoinedObject
-from sam_plugins.tiling.objects import FolderTiles, FoundTiles
+from sam_plugins.tiling.objects import FolderTiles, FoundTiles, finished
 from sam_plugins.tiling.session import TiledImage
 from sam_plugins.types import Box
 
@@ -79,7 +81,8 @@ def write_labels(
     Raises
     ------
     ImageError
-        If something else is there and `overwrite` is not given, or the picture cannot be read.
+        If something else is there and `overwrite` is not given, another process writes there, or
+        the picture cannot be read.
     MissingExtraError
         If zarr is not installed.
     OSError
@@ -87,20 +90,28 @@ def write_labels(
     """
     zarr = _zarr()
     path = Path(path)
-    settings = settings or default_settings(tiled.segmenter.info.name)
     if path.exists() and not (overwrite and (path / "zarr.json").is_file()):
         raise ImageError(
             f"A label image would be written to '{path}', which exists: choose another name, or "
             "overwrite it if it is a zarr array."
         )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path):
+        chosen = settings or default_settings(tiled.segmenter.info.name)
+        yield from _written(zarr, tiled, path, chosen)
+
+
+def _written(
+    zarr: Any, tiled: TiledImage, path: Path, settings: AutomaticSettings
+) -> Iterator[Progress | LabelImage]:
     described = labels_described(tiled, settings)
-    parts, partial = path.with_name(path.name + ".parts"), path.with_name(path.name + ".partial")
+    parts, unfinished = (path.with_name(path.name + end) for end in (".parts", ".partial"))
     tiles = FolderTiles(_parts_folder(parts, described))
     height, width = tiled.size
     blocks = math.ceil(height / _BLOCK) * math.ceil(width / _BLOCK)
     joined = yield from find_objects(tiled, tiles, settings, more_steps=blocks)
     labels = zarr.create_array(
-        str(partial),
+        str(unfinished),
         shape=(height, width),
         chunks=(min(_BLOCK, height), min(_BLOCK, width)),
         dtype="uint32",
@@ -117,10 +128,30 @@ def write_labels(
     labels.attrs.update({"sam_plugins": described | {"objects": len(joined)}})
     if path.exists():
         shutil.rmtree(path)
-    partial.replace(path)
+    unfinished.replace(path)
     shutil.rmtree(parts, ignore_errors=True)
     yield Progress(total, total, "Writing labels")
     yield LabelImage(path, len(joined))
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other processes from writing the same label image."""
+    # A host may close the generator in another thread than the one that began it.
+    lock = FileLock(path.with_name(path.name + ".lock"), timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ImageError(
+            f"'{path}' is being written already, by another process or another call: wait for it, "
+            "or choose another name."
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
+        lock.release()
 
 
 def labels_described(tiled: TiledImage, settings: AutomaticSettings) -> dict[str, Any]:
@@ -197,14 +228,14 @@ def _painted(
 ) -> Iterator[tuple[Box, NDArray[np.uint32] | None]]:
     """The blocks of the label image, row by row; None for one without objects."""
     numbers = {key: n for n, found in enumerate(joined) for key in found.pieces}
-    load = lru_cache(maxsize=3 * grid.counts[1] + 3)(lambda number: tiles.get(number) or [])
+    load = lru_cache(maxsize=3 * grid.counts[1] + 3)(partial(finished, tiles))
     height, width = grid.size
     for y0 in range(0, height, _BLOCK):
         for x0 in range(0, width, _BLOCK):
             region = (x0, y0, min(x0 + _BLOCK, width), min(y0 + _BLOCK, height))
             there = [
                 (numbers[tile, index], found)
-                for tile in grid.meeting(region)
+                for tile in (*grid.meeting(region), len(grid))
                 for index, found in enumerate(load(tile))
                 if (tile, index) in numbers and meets(found.box, region)
             ]

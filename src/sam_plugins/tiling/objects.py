@@ -12,12 +12,21 @@ from numpy.typing import NDArray
 
 from sam_plugins.automatic import AutomaticSettings, Progress, search_embedding
 from sam_plugins.automatic.regions import clean_record
+from sam_plugins.errors import ImageError
 from sam_plugins.formats import rle_to_crop
 from sam_plugins.tiling.grid import margin_of, meets
 from sam_plugins.tiling.session import TiledImage
 from sam_plugins.types import Box
 
-__all__ = ["FolderTiles", "FoundTiles", "MemoryTiles", "TileObject", "search_tile", "tile_points"]
+__all__ = [
+    "FolderTiles",
+    "FoundTiles",
+    "MemoryTiles",
+    "TileObject",
+    "finished",
+    "search_tile",
+    "tile_points",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -65,6 +74,23 @@ class FoundTiles(Protocol):
     def put(self, number: int, objects: Sequence[TileObject]) -> None:
         """Keep the objects of a finished tile."""
         ...
+
+
+def finished(tiles: FoundTiles, number: int) -> list[TileObject]:
+    """The objects of a tile that is finished.
+
+    Raises
+    ------
+    ImageError
+        If they are gone: somebody removed files of a run that goes on.
+    """
+    objects = tiles.get(number)
+    if objects is None:
+        raise ImageError(
+            f"What was found in tile {number} is gone or damaged: leave the folder of parts alone "
+            "until the run has ended, and start it again."
+        )
+    return objects
 
 
 class MemoryTiles:

@@ -126,10 +126,15 @@ class TiledImage:
             if region in self._kept:
                 self._kept.move_to_end(region)
                 return self._kept[region]
-        return self._encoded(region, self.pixels(region))
+        placed = self._encoded(region, self.pixels(region))
+        self._keep(region, placed)
+        return placed
 
     def tile_embedding(self, number: int) -> Embedding | None:
-        """The embedding of a tile; None if all its pixels are equal and nothing can be there."""
+        """The embedding of a tile; None if all its pixels are equal and nothing can be there.
+
+        Whoever goes through all tiles needs each of them once: it is not kept.
+        """
         region = self.grid.region(number)
         with self._lock:
             kept = self._kept.get(region)
@@ -142,14 +147,15 @@ class TiledImage:
 
     def _encoded(self, region: Box, pixels: Image) -> Embedding:
         made = self.segmenter.encode(pixels)
-        placed = replace(made, region=region, original_size=self.size)
+        return replace(made, region=region, original_size=self.size)
+
+    def _keep(self, region: Box, placed: Embedding) -> None:
         with self._lock:
             if region not in self._kept and placed.nbytes <= self._max_bytes:
                 self._kept[region] = placed
                 self._nbytes += placed.nbytes
             while self._nbytes > self._max_bytes:
                 self._nbytes -= self._kept.popitem(last=False)[1].nbytes
-        return placed
 
     def embed_all(self, nearest: tuple[float, float] | None = None) -> Iterator[Progress]:
         """Encode every tile, for a store or for the windows kept here.
