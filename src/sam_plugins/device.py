@@ -20,6 +20,7 @@ __all__ = [
     "choose_numerics",
     "precise",
     "thread_budget",
+    "torch_threads",
 ]
 
 _log = logging.getLogger(__name__)
@@ -181,6 +182,26 @@ def _float32_holders() -> list[tuple[Any, str, object]]:
     matmul, cudnn, mkldnn = backends.cuda.matmul, backends.cudnn, backends.mkldnn
     operations = (matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv)
     return [(operation, "fp32_precision", "ieee") for operation in operations]
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads for what the calling thread computes, then as many as before.
+
+    PyTorch keeps the number for each thread, and besides the one that threads begin with: whoever
+    cares names it at every forward pass.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    if before == count:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def thread_budget() -> int:

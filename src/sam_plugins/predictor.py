@@ -3,6 +3,8 @@
 import hashlib
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from threading import Lock
@@ -13,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sam_plugins.device import Numerics, precise
+from sam_plugins.device import Numerics, precise, torch_threads
 from sam_plugins.errors import EmbeddingError
 from sam_plugins.model.common import PromptableModel
 from sam_plugins.model.decoding import Decoding, PromptTensors, decoding_of
@@ -63,6 +65,10 @@ class TorchSegmenter:
         digits.
     decoding
         How prompts are answered; by default the fastest way that the model has.
+    decode_workers
+        Batches of prompts answered at the same time. By default on a CPU as many as torch has
+        threads here, with one thread each: sharing out whole batches wastes less than sharing out
+        every layer.
     max_cached_bytes
         Bound on what is kept on the device for embeddings used lately, the embeddings included.
     """
@@ -80,6 +86,7 @@ class TorchSegmenter:
         encode_batch_size: int | None = None,
         decode_batch_size: int | None = None,
         decoding: Decoding | None = None,
+        decode_workers: int | None = None,
         max_cached_bytes: int = 1 << 28,
     ) -> None:
         self._device = torch.device(device)
@@ -105,7 +112,11 @@ class TorchSegmenter:
         )
         self._decode_batch_size = decode_batch_size or (self._decoding.batch_size if on_cpu else 64)
         self._states = _ImageStates(self._device, self._decoding, max_cached_bytes)
-        self._lock = Lock()
+        self._threads = torch.get_num_threads()
+        self._workers = decode_workers or (self._threads if on_cpu else 1)
+        self._pool = ThreadPoolExecutor(self._workers, "decode") if self._workers > 1 else None
+        # A click must not wait until the next picture is encoded.
+        self._encode_lock, self._decode_lock = Lock(), Lock()
 
     @property
     def info(self) -> SegmenterInfo:
@@ -165,7 +176,7 @@ class TorchSegmenter:
         pixels = torch.from_numpy(
             np.stack([normalised(picture, side, mean, std) for picture in resized])
         )
-        with self._lock, torch.inference_mode(), precise(self._info.device, self._numerics):
+        with self._encode_lock, self._computing(self._numerics, self._threads):
             maps = self._encoder(pixels.to(self._device))
             features = dict(zip(maps, _to_host(list(maps.values())), strict=True))
         return [
@@ -196,17 +207,50 @@ class TorchSegmenter:
         for index, prompt in enumerate(prompts):
             if index not in ready:
                 group = waiting[prompt.kind]
-                size = min(self._decode_batch_size, len(group))
-                batch = [group.popleft() for _ in range(size)]
-                answers = self._decode(embedding, [prompts[i] for i in batch], pred_iou_thresh)
-                ready.update(zip(batch, answers, strict=True))
+                some = [group.popleft() for _ in range(min(self._at_once, len(group)))]
+                answers = self._decode(embedding, [prompts[i] for i in some], pred_iou_thresh)
+                ready.update(zip(some, answers, strict=True))
             yield ready.pop(index)
 
+    @property
+    def _at_once(self) -> int:
+        """Prompts of one kind that are answered at the same time."""
+        return self._decode_batch_size * self._workers
+
     def _decode(
-        self, embedding: Embedding, batch: Sequence[InputPrompt], pred_iou_thresh: float | None
+        self, embedding: Embedding, prompts: Sequence[InputPrompt], pred_iou_thresh: float | None
+    ) -> list[Masks]:
+        """Answer prompts of one kind, in a forward pass for each batch."""
+        size, small = self._decode_batch_size, self._decoding.is_small
+        batches = [prompts[start : start + size] for start in range(0, len(prompts), size)]
+        with self._decode_lock:
+            with self._computing("fp32", self._threads):
+                state = self._states.of(embedding)
+            if self._pool is None or len(batches) == 1:
+                threads = 1 if small else self._threads
+                return [
+                    answer
+                    for batch in batches
+                    for answer in self._decode_batch(
+                        embedding, state, batch, pred_iou_thresh, threads
+                    )
+                ]
+            answers = [
+                self._pool.submit(self._decode_batch, embedding, state, batch, pred_iou_thresh, 1)
+                for batch in batches
+            ]
+            return [answer for future in answers for answer in future.result()]
+
+    def _decode_batch(
+        self,
+        embedding: Embedding,
+        state: Any,
+        batch: Sequence[InputPrompt],
+        pred_iou_thresh: float | None,
+        threads: int,
     ) -> list[Masks]:
         """Answer prompts of one kind in one forward pass."""
-        with self._lock, torch.inference_mode(), precise(self._info.device, "fp32"):
+        with self._computing("fp32", threads):
             prompts = PromptTensors(
                 point_coords=self._stacked([prompt.point_coords for prompt in batch]),
                 point_labels=self._stacked([prompt.point_labels for prompt in batch]),
@@ -214,7 +258,7 @@ class TorchSegmenter:
                 mask_input=self._stacked([prompt.mask_input for prompt in batch]),
                 multimask_output=batch[0].multimask_output,
             )
-            found = self._decoding.answer(self._states.of(embedding), prompts, pred_iou_thresh)
+            found = self._decoding.answer(state, prompts, pred_iou_thresh)
             parts = [found.low_res_logits, found.iou_predictions, found.kept]
             logits, scores, passed = _to_host(parts)
         kept = passed > 0
@@ -232,6 +276,15 @@ class TorchSegmenter:
             for i, part in enumerate(np.split(logits, ends[:-1]))
         ]
 
+    @contextmanager
+    def _computing(self, numerics: Numerics, threads: int) -> Iterator[None]:
+        with (
+            torch.inference_mode(),
+            precise(self._info.device, numerics),
+            torch_threads(threads),
+        ):
+            yield
+
     def _stacked(
         self, parts: Sequence[NDArray[np.float32] | NDArray[np.int32] | None]
     ) -> Tensor | None:
@@ -240,7 +293,7 @@ class TorchSegmenter:
 
 
 class _ImageStates:
-    """What prompts need of the embeddings used last, on the device; under the segmenter's lock."""
+    """What prompts need of the embeddings used last, on the device; under the decoding lock."""
 
     def __init__(self, device: torch.device, decoding: Decoding, max_bytes: int) -> None:
         self._device = device

@@ -171,3 +171,13 @@ def test_convolutions_on_the_card_are_float32() -> None:
     with precise("cuda", "fp32"):
         found = torch.nn.functional.conv2d(pixels.cuda(), kernel.cuda()).cpu()
     assert (found - want).abs().max() < 1e-3
+
+
+def test_torch_threads_are_as_before_afterwards():
+    before = torch.get_num_threads()
+    with pytest.raises(RuntimeError), torch_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+        raise RuntimeError
+    assert torch.get_num_threads() == before
+    with torch_threads(before):
+        assert torch.get_num_threads() == before

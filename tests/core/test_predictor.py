@@ -1,7 +1,9 @@
 """What only `TorchSegmenter` promises; the rest is in its contract."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
@@ -46,7 +48,8 @@ class Watched:
 
     def segmenter(self, **options):
         plain = PlainDecoding(self.model)
-        return TorchSegmenter(self.model, name="tiny", decoding=plain, **options)
+        alone = {"decode_workers": 1}
+        return TorchSegmenter(self.model, name="tiny", decoding=plain, **alone | options)
 
 
 @pytest.fixture
@@ -224,3 +227,39 @@ def test_gradients_are_not_kept(watched, image):
         segmenter.decode(segmenter.encode(image), POINT)
     assert not watched.features["image_embedding"].requires_grad
     assert all(parameter.grad is None for parameter in watched.model.parameters())
+
+
+def test_batches_are_answered_by_several_workers_in_order(image):
+    alone, shared = tiny_segmenter(decode_workers=1), tiny_segmenter(decode_workers=3)
+    embedding = alone.encode(image)
+    prompts = [Prompt(point_coords=[(x, 11)], point_labels=[1]) for x in range(23)] + [BOX, PAIR]
+    expected, found = (list(s.decode_many(embedding, prompts)) for s in (alone, shared))
+    for mine, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(mine.low_res_logits, other.low_res_logits, rtol=0, atol=1e-5)
+
+
+def test_a_click_does_not_wait_for_the_encoding_of_another_picture(image):
+    begun, finish = Event(), Event()
+
+    def slow(pixels):
+        begun.set()
+        assert finish.wait(60)
+        return {"image_embedding": torch.ones(len(pixels), 16, 4, 4)}
+
+    segmenter = tiny_segmenter(encoder=slow)
+    embedding = replace(tiny_segmenter().encode(image), encoder_id=segmenter.info.encoder_id)
+    with ThreadPoolExecutor(1) as pool:
+        encoding = pool.submit(segmenter.encode, image)
+        assert begun.wait(60)
+        assert len(segmenter.decode(embedding, POINT)) == 3
+        assert not encoding.done()
+        finish.set()
+        assert encoding.result().key
+
+
+def test_the_number_of_threads_is_the_callers_own_again(image):
+    before = torch.get_num_threads()
+    segmenter = tiny_segmenter(decode_workers=2)
+    embedding = segmenter.encode(image)
+    list(segmenter.decode_many(embedding, [POINT] * 9))
+    assert torch.get_num_threads() == before

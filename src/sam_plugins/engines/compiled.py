@@ -171,6 +171,7 @@ class CompiledDecoding:
         compile: _Compile = _compile,
     ) -> None:
         self.batch_size = batch_sizes[-1]
+        self.is_small = decoding.is_small
         self._sizes = batch_sizes
         self._decoding = decoding
         self._device = device

@@ -55,9 +55,13 @@ class Decoding(Protocol):
     ----------
     batch_size
         Prompts per forward pass that suit a CPU: more fall out of its caches.
+    is_small
+        Whether a forward pass is too little work to be shared among threads: they would wait for
+        each other at every layer, and for whatever else the machine does.
     """
 
     batch_size: int
+    is_small: bool
 
     def prepare(self, features: Mapping[str, Tensor]) -> tuple[Any, int]:
         """What prompts on one image share, from its (1, c, h, w) features, and its bytes."""
@@ -75,6 +79,7 @@ class PlainDecoding:
 
     def __init__(self, model: PromptableModel) -> None:
         self._model = model
+        self.is_small = not isinstance(model, Sam)
 
     def prepare(self, features: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], int]:
         """As `Decoding.prepare`."""
@@ -109,6 +114,7 @@ class FoldedDecoding:
     """
 
     batch_size = 2
+    is_small = False
 
     def __init__(self, model: Sam, dtype: torch.dtype = torch.float32) -> None:
         self._prompts = model.prompt_encoder
