@@ -29,8 +29,8 @@ from sam_plugins.model.image_encoder import Block, ImageEncoderViT
 
 __all__ = ["TorchViT"]
 
-_LOGITS = 1 << 21
-"""Attention logits of a global block held at a time: 8 MB, or 512 queries of one of SAM's heads."""
+_LOGITS = 1 << 22
+"""Attention logits of a global block held at a time: 16 MB, or 1024 queries of a head of SAM."""
 
 Logits: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
