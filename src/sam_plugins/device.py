@@ -4,6 +4,7 @@ float32 means float32: TensorFloat-32 and bfloat16 shortcuts, which PyTorch take
 cuDNN convolutions, are off while one of our models runs (`precise`) and afterwards as they were.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,7 +13,18 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 
 from sam_plugins.errors import DeviceError, ModelError
 
-__all__ = ["Numerics", "choose_device", "choose_numerics", "precise", "thread_budget"]
+__all__ = [
+    "Numerics",
+    "bf16_sentence",
+    "choose_device",
+    "choose_numerics",
+    "precise",
+    "thread_budget",
+]
+
+_log = logging.getLogger(__name__)
+
+_BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
 
 Numerics: TypeAlias = Literal["fp32", "bf16"]
 """The class of arithmetic of a forward pass; part of `encoder_id`."""
@@ -51,6 +63,8 @@ def choose_device(device: str | None = None) -> str:
 def choose_numerics(precision: str, device: str) -> Numerics:
     """The arithmetic called `precision`, if `device` can do it.
 
+    A processor can do bf16 always, and without instructions for it only slowly: a warning says so.
+
     Raises
     ------
     ModelError
@@ -68,7 +82,32 @@ def choose_numerics(precision: str, device: str) -> Numerics:
                 raise DeviceError(
                     f"Expected a card that computes in bf16, found {device!r} without: use fp32."
                 )
+    if precision == "bf16" and device == "cpu" and _has_bf16_instructions() is False:
+        _log.warning("bf16 is asked for, but %s", bf16_sentence(device))
     return cast("Numerics", precision)
+
+
+def bf16_sentence(device: str) -> str:
+    """Whether bf16 is worth asking for on `device`, for people to read."""
+    if device != "cpu":
+        return f"computed by {device}."
+    known = _has_bf16_instructions()
+    if known is None:
+        return "this PyTorch does not say whether the processor has instructions for it."
+    if known:
+        return "this processor has instructions for it, so that it is faster than fp32."
+    return "this processor has no instructions for it, so that it is slower than fp32."
+
+
+def _has_bf16_instructions() -> bool | None:
+    """Whether the processor multiplies in bf16; None where an older PyTorch cannot tell."""
+    import torch
+
+    capabilities = getattr(torch.cpu, "get_capabilities", None)
+    if capabilities is None:
+        return None
+    found = capabilities()
+    return any(found.get(name, False) for name in _BF16_INSTRUCTIONS)
 
 
 @contextmanager

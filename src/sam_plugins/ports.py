@@ -5,7 +5,7 @@ Each has a fake and a contract suite in `sam_plugins.testing`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from sam_plugins.types import Box, Embedding, Image, Masks, Prompt, Size
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EmbeddingStore",
+    "EngineStatus",
     "ImageEncoder",
     "ImageSource",
     "Propagator",
@@ -120,6 +121,28 @@ class ImageEncoder(Protocol):
     def __call__(self, pixels: "torch.Tensor") -> Mapping[str, "torch.Tensor"]:
         """(B, 3, S, S) float32 normalised and padded -> {name: (B, c, h, w)}."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStatus:
+    """How far a faster engine is.
+
+    Parameters
+    ----------
+    engine
+        What answers now: "openvino", "torch".
+    phase
+        "preparing": another engine is on its way; "ready": it answers; "failed": it never will.
+    fraction
+        Of the preparation that is done, 0 to 1.
+    message
+        What is being done, or what happened, in some words.
+    """
+
+    engine: str
+    phase: Literal["preparing", "ready", "failed"]
+    fraction: float
+    message: str
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sam_plugins.device import Numerics, choose_device, choose_numerics, thread_budget
 from sam_plugins.errors import CheckpointError, ImageError, ModelError
 from sam_plugins.images import load_image
-from sam_plugins.ports import EmbeddingStore, Segmenter
+from sam_plugins.ports import EmbeddingStore, EngineStatus, Segmenter
 from sam_plugins.stores import CachedSegmenter, open_store
 from sam_plugins.types import Embedding, Masks, Prompt
 from sam_plugins.weights import (
@@ -25,7 +25,6 @@ from sam_plugins.weights import (
 )
 
 if TYPE_CHECKING:
-    from sam_plugins.engines.handover import EngineStatus
     from sam_plugins.model.common import PromptableModel
     from sam_plugins.predictor import TorchSegmenter
 
@@ -54,7 +53,7 @@ def open_segmenter(
     precision: str = "fp32",
     engine: str = "auto",
     cache_dir: str | os.PathLike[str] | None = None,
-    on_engine_status: "Callable[[EngineStatus], None] | None" = None,
+    on_engine_status: Callable[[EngineStatus], None] | None = None,
     store: EmbeddingStore | str | os.PathLike[str] | None = None,
 ) -> Segmenter:
     """A model, ready to encode and decode.
@@ -161,7 +160,7 @@ def _with_engine(
     loaded: LoadedModel,
     engine: str,
     numerics: Numerics,
-    on_status: "Callable[[EngineStatus], None] | None",
+    on_status: Callable[[EngineStatus], None] | None,
 ) -> "TorchSegmenter":
     """A segmenter on the CPU whose encoder's weights belong to an engine."""
     from sam_plugins.engines.cpu import openvino_encoder, torch_encoder
@@ -181,10 +180,10 @@ def _with_engine(
         return again
 
     handover = openvino_encoder(loaded.model, numerics, reload=reload, on_status=on_status)
-    handover.start()
     segmenter = _on_torch(
         loaded, "cpu", numerics, encoder=handover, engine=handover.engine, hashes=hashes
     )
+    handover.start()
     handover.wait(ENGINE_HEAD_START)
     return segmenter
 

@@ -88,8 +88,13 @@ def build_model(
 
     if isinstance(spec, str):
         spec = spec_named(spec)
-    with torch.device(device):
-        return _build(spec).eval()
+    with torch.device(device) as place:
+        if place.type != "meta":
+            return _build(spec).eval()
+        from sam_plugins.model.undrawn import Undrawn
+
+        with Undrawn():
+            return _build(spec).eval()
 
 
 def _build(spec: ModelSpec) -> "PromptableModel":

@@ -86,5 +86,11 @@ def test_info_names_versions_device_and_folders(run, cache):
     assert document["threads"] >= 1
     text = run("info").stdout
     assert "cache folder" in text
+    assert document["engine"] in ("openvino", "torch")
+    assert document["engine_reason"] in text
+    assert document["bf16"] in text
+    asked = run("--engine", "plain", "info", "--json", "--device=cpu", "--precision=bf16").stdout
+    assert json.loads(asked)["engine"] == "plain"
+    assert json.loads(asked)["precision"] == "bf16"
     best = json.loads(run("info", "--json", "--device", "cpu", "--model", "best").stdout)
     assert best["model"] == "nano"

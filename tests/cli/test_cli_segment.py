@@ -218,7 +218,7 @@ def test_what_cannot_be_segmented_is_said(run, folder, tmp_path, words, code, sa
 
 
 def test_where_nothing_is_found_it_says_what_to_try(run, picture):
-    found = run("segment", picture, "--points-per-side", 2)
+    found = run("segment", picture, "--points-per-side", 2, "--pred-iou-thresh", 0.5)
     assert "--pred-iou-thresh" not in found.stderr
     nothing = run("segment", picture, "--points-per-side", 2, "--max-area", 1, "--overwrite")
     assert nothing.exit_code == 0

@@ -42,7 +42,8 @@ def test_help_lists_every_command_and_loads_nothing_heavy():
     assert result.returncode == 0, result.stderr
     for name in COMMANDS:
         assert name in result.stdout
-    for option in ("--model", "--device", "--json", "--debug", "--version"):
+    options = ("--model", "--device", "--engine", "--precision", "--json", "--debug", "--version")
+    for option in options:
         assert option in result.stdout
 
 

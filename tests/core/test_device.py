@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from sam_plugins import device as device_module
-from sam_plugins.device import choose_device, choose_numerics, precise, thread_budget
+from sam_plugins.device import (
+    bf16_sentence,
+    choose_device,
+    choose_numerics,
+    precise,
+    thread_budget,
+)
 from sam_plugins.errors import DeviceError, ModelError
 
 
@@ -51,6 +57,40 @@ def test_precision_is_a_known_word() -> None:
     assert choose_numerics("bf16", "cpu") == "bf16"
     with pytest.raises(ModelError, match="found 'fp16'"):
         choose_numerics("fp16", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "said", "warnings"),
+    [
+        ({"avx512_f": True, "avx512_bf16": True}, "faster", 0),
+        ({"amx_bf16": True}, "faster", 0),
+        ({"neon": True, "bf16": True}, "faster", 0),
+        ({"avx2": True, "avx512_bf16": False}, "slower", 1),
+    ],
+)
+def test_bf16_without_instructions_for_it_is_warned_about(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capabilities: dict[str, bool],
+    said: str,
+    warnings: int,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert choose_numerics("fp32", "cpu") == "fp32"
+    assert not caplog.records
+    assert choose_numerics("bf16", "cpu") == "bf16"
+    assert len(caplog.records) == warnings
+    assert said in bf16_sentence("cpu")
+    assert "cuda" in bf16_sentence("cuda")
+
+
+def test_an_older_torch_that_cannot_tell_gives_no_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert choose_numerics("bf16", "cpu") == "bf16"
+    assert not caplog.records
+    assert "does not say" in bf16_sentence("cpu")
 
 
 @pytest.fixture

@@ -116,3 +116,22 @@ def test_the_options_of_a_spec_reach_the_encoder():
     assert state["image_encoder.blocks.0.attn.rel_pos_h"].shape == (5, 16)
     assert state["image_encoder.blocks.1.attn.rel_pos_w"].shape == (7, 16)
     assert model.low_res_size == (16, 16)
+
+
+BUILD_ON_META = """
+import sys, torch
+from sam_plugins.specs import SPECS, build_model
+for spec in SPECS.values():
+    model = build_model(spec, device="meta")
+    if not all(tensor.is_meta for tensor in model.state_dict().values()):
+        sys.exit(f"{spec.name} has numbers")
+sys.exit("a compiler was imported" if "torch._dynamo" in sys.modules else 0)
+"""
+
+
+def test_a_model_without_numbers_is_built_without_importing_a_compiler():
+    """Which takes more than a second at every start."""
+    result = subprocess.run(
+        [sys.executable, "-c", BUILD_ON_META], capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")

@@ -77,7 +77,7 @@ def test_rows_of_queries_need_not_divide_the_map(monkeypatch):
     encoder = small_vit()
     pixels = pixels_for(encoder)
     expected = encoded(encoder, pixels)
-    monkeypatch.setattr(torch_vit, "_BIAS_ELEMENTS", 7 * 7 * 7 * 3)
+    monkeypatch.setattr(torch_vit, "_LOGITS", 7 * 7 * 7 * 3)
     assert relative(encoded(TorchViT(copy_of(encoder)), pixels), expected) < 2e-5
 
 

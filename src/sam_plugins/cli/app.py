@@ -32,7 +32,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name -> where it lives, and its help: the first line of its docstring."""
 
-_COMMON_HELP = "Options of every command: --model, --device, --json, --debug."
+_COMMON_HELP = (
+    "Options of every command: --model, --device, --engine, --precision, --json, --debug."
+)
 
 
 class CommandGroup(GuardedGroup):
@@ -107,6 +109,14 @@ def sam_plugins(
         str | None,
         typer.Option("--device", help="cpu, cuda, cuda:1, mps or auto.", metavar="DEVICE"),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option("--engine", help="openvino, torch, plain or auto.", metavar="ENGINE"),
+    ] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option("--precision", help="fp32, or bf16: faster, less exact.", metavar="PRECISION"),
+    ] = "fp32",
     as_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON document to standard output.")
     ] = False,
@@ -118,6 +128,14 @@ def sam_plugins(
 ) -> None:
     """Segment anything: from a click, from a box, or everything at once.
 
-    --model, --device, --json and --debug may stand before or after the command.
+    --model, --device, --engine, --precision, --json and --debug may stand before or after the
+    command.
     """
-    ctx.obj = Common(model=model, device=device, as_json=as_json, debug=debug)
+    ctx.obj = Common(
+        model=model,
+        device=device,
+        engine=engine,
+        precision=precision,
+        as_json=as_json,
+        debug=debug,
+    )

@@ -26,7 +26,7 @@ class Common:
 
     Parameters
     ----------
-    model, device
+    model, device, engine, precision
         As `open_segmenter` takes them.
     as_json
         Results as one JSON document.
@@ -36,6 +36,8 @@ class Common:
 
     model: str | None = None
     device: str | None = None
+    engine: str = "auto"
+    precision: str = "fp32"
     as_json: bool = False
     debug: bool = False
 
@@ -51,7 +53,9 @@ def open_model(common: Common) -> "Segmenter":
     with notes().status("Opening the model"):
         from sam_plugins.session import open_segmenter
 
-        return open_segmenter(common.model, device=common.device)
+        return open_segmenter(
+            common.model, device=common.device, engine=common.engine, precision=common.precision
+        )
 
 
 def results() -> "Console":

@@ -14,7 +14,7 @@ from sam_plugins.errors import SamPluginsError
 __all__ = ["GuardedGroup", "sentence"]
 
 _FLAGS = ("--json", "--debug")
-_VALUED = ("--model", "--device")
+_VALUED = ("--model", "--device", "--engine", "--precision")
 
 
 class GuardedGroup(TyperGroup):

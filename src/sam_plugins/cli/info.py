@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from sam_plugins.cli.common import common_of, print_json, results
+from sam_plugins.cli.common import Common, common_of, print_json, results
 from sam_plugins.errors import SamPluginsError
 
 __all__ = ["info"]
@@ -18,7 +18,7 @@ _PACKAGES = ("sam-plugins", "torch", "numpy", "pillow", "tifffile", "scikit-imag
 def info(ctx: typer.Context) -> None:
     """Show versions, device, threads, model and folders."""
     common = common_of(ctx)
-    document = _document(common.model, common.device)
+    document = _document(common)
     if common.as_json:
         print_json(document)
         return
@@ -29,15 +29,17 @@ def info(ctx: typer.Context) -> None:
         results().print(line, markup=False, soft_wrap=True)
 
 
-def _document(model: str | None, device: str | None) -> dict[str, Any]:
+def _document(common: Common) -> dict[str, Any]:
     import torch
 
-    from sam_plugins.device import choose_device, thread_budget
+    from sam_plugins.device import bf16_sentence, choose_device, choose_numerics, thread_budget
+    from sam_plugins.engines.choice import choose_engine
     from sam_plugins.session import best_model
     from sam_plugins.weights import cache_folder, find_checkpoint
 
-    place = choose_device(device)
-    name = model or os.environ.get("SAM_PLUGINS_MODEL") or "nano"
+    place = choose_device(common.device)
+    engine = choose_engine(common.engine, place)
+    name = common.model or os.environ.get("SAM_PLUGINS_MODEL") or "nano"
     if name == "best":
         name = best_model(place).name
     try:
@@ -51,6 +53,10 @@ def _document(model: str | None, device: str | None) -> dict[str, Any]:
         "device": place,
         "device_name": torch.cuda.get_device_name(place) if place.startswith("cuda") else place,
         "threads": thread_budget(),
+        "engine": engine.name,
+        "engine_reason": engine.reason,
+        "precision": choose_numerics(common.precision, place),
+        "bf16": bf16_sentence(place),
         "model": name,
         "weights": weights,
         "cache_folder": str(cache_folder()),

@@ -6,13 +6,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from sam_plugins.device import Numerics
-from sam_plugins.engines.handover import EngineStatus, Handover
+from sam_plugins.engines.handover import Handover
 from sam_plugins.engines.openvino_encoder import OpenVinoEncoder
 from sam_plugins.engines.torch_vit import TorchViT
 from sam_plugins.errors import ModelError
 from sam_plugins.model.common import PromptableModel
 from sam_plugins.model.image_encoder import ImageEncoderViT
-from sam_plugins.ports import ImageEncoder
+from sam_plugins.ports import EngineStatus, ImageEncoder
 
 __all__ = ["openvino_encoder", "torch_encoder"]
 

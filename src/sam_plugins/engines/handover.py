@@ -3,45 +3,20 @@
 import atexit
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
-from sam_plugins.ports import ImageEncoder
+from sam_plugins.ports import EngineStatus, ImageEncoder
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["EngineStatus", "Handover", "Phase"]
-
-Phase: TypeAlias = Literal["preparing", "ready", "failed"]
+__all__ = ["Handover"]
 
 LONGEST_LEAVE = 30.0
 """Seconds that a program which ends waits for a preparation that runs."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineStatus:
-    """How far a faster engine is.
-
-    Parameters
-    ----------
-    engine
-        What answers now: "openvino", "torch".
-    phase
-        "preparing": another engine is on its way; "ready": it answers; "failed": it never will.
-    fraction
-        Of the preparation that is done, 0 to 1.
-    message
-        What is being done, or what happened, in some words.
-    """
-
-    engine: str
-    phase: Phase
-    fraction: float
-    message: str
 
 
 class Handover:
@@ -87,7 +62,7 @@ class Handover:
         self._on_status = on_status
         self._lock = Lock()
         self._settled = Event()
-        self._status = EngineStatus(meanwhile_name, "preparing", 0.0, "waiting to begin")
+        self._status = _status(meanwhile_name, "preparing", 0.0, "waiting to begin")
 
     @property
     def status(self) -> EngineStatus:
@@ -127,7 +102,7 @@ class Handover:
             with self._lock:
                 self._fast, self._slow = made, None
                 self._ready()
-            self._tell(EngineStatus(self._name, "ready", 1.0, "answers from now on"))
+            self._tell(_status(self._name, "ready", 1.0, "answers from now on"))
         except Exception as error:
             with self._lock:
                 self._fail(error)
@@ -144,10 +119,10 @@ class Handover:
             reason,
             self._slow_name,
         )
-        self._tell(EngineStatus(self._slow_name, "failed", 1.0, reason))
+        self._tell(_status(self._slow_name, "failed", 1.0, reason))
 
     def _report(self, message: str, fraction: float) -> None:
-        self._tell(EngineStatus(self._slow_name, "preparing", fraction, message))
+        self._tell(_status(self._slow_name, "preparing", fraction, message))
 
     def _tell(self, status: EngineStatus) -> None:
         self._status = status
@@ -158,3 +133,9 @@ class Handover:
             self._on_status(status)
         except Exception:
             _log.exception("The function that is told about engines failed")
+
+
+def _status(
+    engine: str, phase: Literal["preparing", "ready", "failed"], fraction: float, message: str
+) -> EngineStatus:
+    return EngineStatus(engine=engine, phase=phase, fraction=fraction, message=message)

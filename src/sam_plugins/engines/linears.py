@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Linear", "packed_linear", "packing_works", "plain_linear"]
+__all__ = ["Linear", "packed_linear", "packed_product", "packing_works", "plain_linear"]
 
 Linear: TypeAlias = Callable[[Tensor], Tensor]
 """(rows, in) of any floating type -> (rows, out) of the type the layer computes in."""
@@ -66,6 +66,18 @@ def packed_linear(layer: nn.Linear, dtype: torch.dtype, *, rows: int, gelu: bool
     return apply
 
 
+def packed_product(matrix: Tensor, *, rows: int) -> Linear:
+    """``x @ matrix.T`` for x of the same type, `rows` rows at a time; see `packed_linear`."""
+    operations: Any = torch.ops.mkldnn
+    packed = operations._reorder_linear_weight(matrix, rows)
+
+    def apply(x: Tensor) -> Tensor:
+        y: Tensor = operations._linear_pointwise(x, packed, None, "none", [], "")
+        return y
+
+    return apply
+
+
 @lru_cache
 def packing_works(dtype: torch.dtype) -> bool:
     """Whether packed layers exist here and give what plain ones give, tried on small layers."""
@@ -85,9 +97,9 @@ def _agrees(dtype: torch.dtype, gelu: bool) -> bool:
     x = torch.linspace(-3, 3, rows * 48).view(rows, 48).sin()
     packed = packed_linear(layer, dtype, rows=rows, gelu=gelu)(x)
     plain = plain_linear(layer, dtype, gelu=gelu)(x)
-    agrees = packed.dtype == plain.dtype and torch.allclose(
-        packed.float(), plain.float(), atol=_TOLERANCE[dtype], rtol=_TOLERANCE[dtype]
-    )
+    matrix = layer.weight.to(dtype)
+    product = packed_product(matrix, rows=rows)(x.to(dtype))
+    agrees = _equal(packed, plain) and _equal(product, x.to(dtype) @ matrix.t())
     if not agrees:
         _log.warning(
             "Linear layers stay unpacked in %s: packed ones give other numbers with PyTorch %s.",
@@ -95,3 +107,10 @@ def _agrees(dtype: torch.dtype, gelu: bool) -> bool:
             torch.__version__,
         )
     return agrees
+
+
+def _equal(found: Tensor, expected: Tensor) -> bool:
+    tolerance = _TOLERANCE[expected.dtype]
+    return found.dtype == expected.dtype and torch.allclose(
+        found.float(), expected.float(), atol=tolerance, rtol=tolerance
+    )

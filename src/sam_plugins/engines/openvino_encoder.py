@@ -30,15 +30,15 @@ Progress = Callable[[str, float], None]
 class OpenVinoEncoder:
     """An `ImageEncoder` that computes what ``model.encode_image`` does, on the CPU.
 
-    Nothing is converted and nothing is kept on disk: the graph is built from the weights in a
-    fraction of a second, and compiled in about as much. Reading a compiled graph back from a file
-    of the weights' size was measured to take as long.
+    Nothing is traced and nothing is kept on disk: the graph is built from the weights in a fraction
+    of a second, and compiled in about as much. Reading a compiled graph back from a file of the
+    weights' size would save less than half a second.
 
     Parameters
     ----------
     model
-        Its encoder's weights are shared while the graph is compiled; afterwards this encoder needs
-        nothing of it.
+        Its encoder's weights are shared with the graph, which keeps their memory; of the model
+        itself nothing is needed afterwards.
     numerics
         Told to OpenVINO in every case, since it would silently choose bfloat16 where the processor
         has it.

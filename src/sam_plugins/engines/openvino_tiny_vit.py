@@ -43,13 +43,15 @@ def _mb(make: Layers, x: Node, block: Any) -> Node:
 
 
 def _attention(make: Layers, x: Node, block: Any, side: int) -> Node:
-    """(1, C, side, side) to the same."""
+    """(1, C, side, side) to the same; norms see rows of tokens (see `openvino_vit`)."""
+    dim = block.attn.qkv.in_features
     attended = _windows(make, make.transpose(x, 0, 2, 3, 1), block.attn, side, block.window_size)
     x = make.add(x, make.transpose(attended, 0, 3, 1, 2))
-    tokens = make.transpose(_conv_bn(make, x, block.local_conv), 0, 2, 3, 1)
+    tokens = make.reshape(_conv_bn(make, x, block.local_conv), 1, dim, side * side)
+    tokens = make.transpose(tokens, 0, 2, 1)
     hidden = make.linear(make.layer_norm(tokens, block.mlp.norm), block.mlp.fc1)
     tokens = make.add(tokens, make.linear(make.gelu(hidden), block.mlp.fc2))
-    return make.transpose(tokens, 0, 3, 1, 2)
+    return make.reshape(make.transpose(tokens, 0, 2, 1), 1, dim, side, side)
 
 
 def _windows(make: Layers, x: Node, attn: Any, side: int, size: int) -> Node:
@@ -57,7 +59,8 @@ def _windows(make: Layers, x: Node, attn: Any, side: int, size: int) -> Node:
     across = -(-side // size)
     missing, heads = across * size - side, attn.num_heads
     linear: nn.Linear = attn.qkv
-    x = make.layer_norm(make.padded(x, missing, missing), attn.norm)
+    filled = make.padded(x, missing, missing)
+    x = make.layer_norm(make.reshape(filled, 1, (across * size) ** 2, -1), attn.norm)
     qkv = make.reshape(make.linear(x, linear), across, size, across, size, heads, 3, -1)
     qkv = make.transpose(qkv, 5, 0, 2, 4, 1, 3, 6)
     qkv = make.reshape(qkv, 3, across * across, heads, size * size, linear.in_features // heads)

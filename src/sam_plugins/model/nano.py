@@ -151,7 +151,9 @@ class Nano(PromptableModel):
             widths=widths, depths=depths, width=width, affinity=affinity, heads=heads
         )
         self.painter = PromptPainter(groups, width)
-        self.frequencies = nn.Parameter(torch.randn(2, width // 2) * 3, requires_grad=False)
+        self.frequencies = nn.Parameter(
+            torch.empty(2, width // 2).normal_(std=3), requires_grad=False
+        )
         self.label_embedding = nn.Embedding(4, width)
         self.under_point = nn.Linear(width, width)
         self.tokens = nn.Embedding(MASK_TOKENS + 1, width)
