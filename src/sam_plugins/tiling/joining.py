@@ -190,19 +190,28 @@ def _decided(grid: TileGrid, keys: list[Key], pieces: dict[Key, _Piece]) -> Join
 
 
 def _is_open(grid: TileGrid, pieces: list[tuple[int, Box]]) -> bool:
-    """Whether a piece ends at a side of its window, inside the picture, and none lies beyond."""
+    """Whether a piece ends at a side of its window, and no tile that looks beyond it has one there.
+
+    Parameters
+    ----------
+    grid
+        The tiles.
+    pieces
+        Number of the tile and box of each.
+    """
     near = max(1, grid.tile // _NEAR_PARTS)
-    low = [min(box[axis] for _, box in pieces) for axis in (0, 1)]
-    high = [max(box[axis + 2] for _, box in pieces) for axis in (0, 1)]
-    for tile, box in pieces:
-        region = grid.region(tile)
+    seen = [(grid.region(tile), box) for tile, box in pieces]
+    for region, box in seen:
         for axis in (0, 1):
             start, end = region[axis], region[axis + 2]
-            length = grid.size[1 - axis]
-            if start > 0 and box[axis] - start < near and low[axis] > start - near:
-                return True
-            if end < length and end - box[axis + 2] < near and high[axis] < end + near:
-                return True
+            if start > 0 and box[axis] - start < near:
+                beyond = [other for window, other in seen if window[axis] < start]
+                if not any(other[axis] < start + near for other in beyond):
+                    return True
+            if end < grid.size[1 - axis] and end - box[axis + 2] < near:
+                beyond = [other for window, other in seen if window[axis + 2] > end]
+                if not any(other[axis + 2] > end - near for other in beyond):
+                    return True
     return False
 
 
