@@ -1,6 +1,6 @@
 """Every benchmark of speed and memory, one after the other, as one page of markdown.
 
-    make bench                       # everything, the better part of an hour
+    make bench                       # everything, the better part of two hours
     make bench QUICK=1               # a few rounds of each: does it run, not how fast it is
     python benchmarks/bench.py encode decode
 
