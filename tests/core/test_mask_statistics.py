@@ -186,8 +186,7 @@ print(kernel is not None, sum(kernel.stats.cache_hits.values()))
 
 
 def compiled_in_a_new_process(cache):
-    names = ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME")
-    environment = os.environ | {name: str(cache) for name in names}
+    environment = os.environ | {"SAM_PLUGINS_CACHE": str(cache)}
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", COMPILE],
         env=environment,

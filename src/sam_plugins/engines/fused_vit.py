@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sam_plugins.device import Numerics
-from sam_plugins.model.image_encoder import Block, ImageEncoderViT
+from sam_plugins.model.image_encoder import Block, ImageEncoderViT, by_distance
 
 __all__ = ["ATTENTIONS", "AttentionKind", "FusedViT"]
 
@@ -83,8 +83,8 @@ class _FusedBlock:
             (layer.weight.detach().to(dtype), layer.bias.detach().to(dtype))
             for layer in (attn.qkv, attn.proj, mlp.lin1, mlp.lin2)
         )
-        self._along_y = _by_distance(attn.rel_pos_h.detach().to(dtype))
-        self._along_x = _by_distance(attn.rel_pos_w.detach().to(dtype))
+        self._along_y = by_distance(attn.rel_pos_h.detach().to(dtype))
+        self._along_x = by_distance(attn.rel_pos_w.detach().to(dtype))
 
     def __call__(self, x: Tensor) -> Tensor:
         first, second = self._norms
@@ -151,9 +151,3 @@ def _flex(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor) ->
 
 ATTENTIONS: Mapping[AttentionKind, _Attention] = {"augmented": _augmented, "flex": _flex}
 """The exact forms of attention with relative positions; a GPU says which is faster."""
-
-
-def _by_distance(rel_pos: Tensor) -> Tensor:
-    """(2n - 1, d) vectors by distance -> (n, n, d) by query and key position."""
-    positions = torch.arange((len(rel_pos) + 1) // 2, device=rel_pos.device)
-    return rel_pos[positions[:, None] - positions[None, :] + len(positions) - 1]

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from sam_plugins.engines.openvino_layers import Layers, Node
-from sam_plugins.model.image_encoder import ImageEncoderViT
+from sam_plugins.model.image_encoder import ImageEncoderViT, by_distance
 
 __all__ = ["vit_graph"]
 
@@ -93,9 +93,9 @@ def _attended(make: Layers, qkv: Sequence[Node], attn: Any, sizes: tuple[int, in
     q, k, v = qkv
     batch, heads, side = sizes
     queries = make.reshape(q, batch * heads, side, side, attn.rel_pos_h.shape[1])
-    by_row = make.op.matmul(queries, _by_distance(make, attn.rel_pos_h), False, False)
+    by_row = make.op.matmul(queries, _by_channel(make, attn.rel_pos_h), False, False)
     turned = make.transpose(queries, 0, 2, 1, 3)
-    by_column = make.op.matmul(turned, _by_distance(make, attn.rel_pos_w), False, False)
+    by_column = make.op.matmul(turned, _by_channel(make, attn.rel_pos_w), False, False)
     by_row = make.reshape(by_row, batch, heads, side * side, side, 1)
     by_column = make.transpose(by_column, 0, 2, 1, 3)
     by_column = make.reshape(by_column, batch, heads, side * side, 1, side)
@@ -103,8 +103,6 @@ def _attended(make: Layers, qkv: Sequence[Node], attn: Any, sizes: tuple[int, in
     return make.attention(q, k, v, bias)
 
 
-def _by_distance(make: Layers, rel_pos: torch.Tensor) -> Node:
+def _by_channel(make: Layers, rel_pos: torch.Tensor) -> Node:
     """(2n - 1, d) vectors by distance -> (n, d, n) by query position, channel, key position."""
-    positions = torch.arange((len(rel_pos) + 1) // 2)
-    table = rel_pos[positions[:, None] - positions[None, :] + len(positions) - 1]
-    return make.weights(table.transpose(1, 2))
+    return make.weights(by_distance(rel_pos).transpose(1, 2))

@@ -25,7 +25,7 @@ from sam_plugins.engines.linears import (
     packing_works,
     plain_linear,
 )
-from sam_plugins.model.image_encoder import Block, ImageEncoderViT
+from sam_plugins.model.image_encoder import Block, ImageEncoderViT, by_distance
 
 __all__ = ["TorchViT"]
 
@@ -94,8 +94,8 @@ class TorchViT:
             proj=self._linear(attn.proj, rows),
             lin1=self._linear(mlp.lin1, rows, gelu=True),
             lin2=self._linear(mlp.lin2, rows),
-            along_y=_by_distance(attn.rel_pos_h.detach().to(self._dtype)),
-            along_x=_by_distance(attn.rel_pos_w.detach().to(self._dtype)),
+            along_y=_by_channel(attn.rel_pos_h.detach().to(self._dtype)),
+            along_x=_by_channel(attn.rel_pos_w.detach().to(self._dtype)),
         )
 
     def _linear(self, layer: nn.Linear, rows: int, *, gelu: bool = False) -> Linear:
@@ -217,8 +217,6 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q[None], k[None], v[None], attn_mask=mask)[0]
 
 
-def _by_distance(rel_pos: Tensor) -> Tensor:
+def _by_channel(rel_pos: Tensor) -> Tensor:
     """(2n - 1, d) vectors by distance -> (n, d, n) by query position, channel, key position."""
-    positions = torch.arange((len(rel_pos) + 1) // 2)
-    table = rel_pos[positions[:, None] - positions[None, :] + len(positions) - 1]
-    return table.transpose(1, 2).contiguous()
+    return by_distance(rel_pos).transpose(1, 2).contiguous()

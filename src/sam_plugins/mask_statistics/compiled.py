@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, TypeAlias
 
-import platformdirs
+from sam_plugins.folders import cache_root
 
 __all__ = ["compiled_kernel", "is_prepared"]
 
@@ -129,7 +129,7 @@ def _keep(dispatcher: Any, version: str) -> None:
 
 def _private_folder() -> Path | None:
     """The folder for compiled code if it is the user's and closed to others, else None."""
-    folder = Path(platformdirs.user_cache_dir("sam-plugins")) / "compiled"
+    folder = cache_root() / "compiled"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()

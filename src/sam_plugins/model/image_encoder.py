@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from sam_plugins.model.common import LayerNorm2d, MLPBlock
 
-__all__ = ["ImageEncoderViT"]
+__all__ = ["ImageEncoderViT", "by_distance"]
 
 _BIAS_ELEMENTS = 1 << 23
 """Positional biases held at a time, 32 MB, so that they stay in a processor's cache.
@@ -151,7 +151,7 @@ class RelativeAttention(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         row_bias = batch * self.num_heads * width * height * width
         rows = max(1, _BIAS_ELEMENTS // row_bias)
-        along_y, along_x = _by_distance(self.rel_pos_h), _by_distance(self.rel_pos_w)
+        along_y, along_x = by_distance(self.rel_pos_h), by_distance(self.rel_pos_w)
         parts = []
         groups = zip(torch.split(q, rows * width, 2), torch.split(along_y, rows), strict=True)
         for queries, table in groups:
@@ -162,7 +162,7 @@ class RelativeAttention(nn.Module):
         return out
 
 
-def _by_distance(rel_pos: Tensor) -> Tensor:
+def by_distance(rel_pos: Tensor) -> Tensor:
     """(2n - 1, d) vectors by distance -> (n, n, d) by query and key position."""
     positions = torch.arange((len(rel_pos) + 1) // 2, device=rel_pos.device)
     return rel_pos[positions[:, None] - positions[None, :] + len(positions) - 1]
@@ -176,7 +176,7 @@ def _positional_bias(q: Tensor, along_y: Tensor, along_x: Tensor) -> Tensor:
     q
         (B, heads, r, W, d), not scaled.
     along_y, along_x
-        (r, H, d) and (W, W, d) from `_by_distance`.
+        (r, H, d) and (W, W, d) from `by_distance`.
 
     Returns
     -------

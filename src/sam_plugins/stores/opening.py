@@ -4,10 +4,9 @@ import os
 from pathlib import Path
 from typing import cast
 
-import platformdirs
-
 from sam_plugins.codec import Storage
 from sam_plugins.errors import ModelError
+from sam_plugins.folders import cache_root
 from sam_plugins.ports import EmbeddingStore
 from sam_plugins.stores.disk import DEFAULT_MAX_BYTES, DiskStore
 from sam_plugins.stores.layered import LayeredStore
@@ -16,7 +15,6 @@ from sam_plugins.stores.memory import MemoryStore
 __all__ = ["embeddings_folder", "open_disk_store", "open_store"]
 
 DEFAULT = "default"
-CACHE_VARIABLE = "SAM_PLUGINS_CACHE"
 SIZE_VARIABLE = "SAM_PLUGINS_STORE_GB"
 STORAGE_VARIABLE = "SAM_PLUGINS_STORAGE"
 
@@ -27,9 +25,7 @@ def embeddings_folder() -> Path:
     ``embeddings`` in the folder that the environment variable ``SAM_PLUGINS_CACHE`` names, else in
     the user's cache folder of this system.
     """
-    asked = os.environ.get(CACHE_VARIABLE)
-    cache = Path(asked).expanduser() if asked else Path(platformdirs.user_cache_dir("sam-plugins"))
-    return cache / "embeddings"
+    return cache_root() / "embeddings"
 
 
 def open_disk_store(

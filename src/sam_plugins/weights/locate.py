@@ -4,9 +4,8 @@ import os
 from importlib import resources
 from pathlib import Path
 
-import platformdirs
-
 from sam_plugins.errors import CheckpointError, DownloadError
+from sam_plugins.folders import CACHE_VARIABLE, cache_root
 from sam_plugins.weights.registry import Checkpoint, checkpoint_named, unknown_checkpoint
 
 __all__ = ["cache_folder", "find_checkpoint"]
@@ -21,10 +20,10 @@ def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
         Overrides the environment variable ``SAM_PLUGINS_CACHE``, which overrides the user's cache
         folder of this system.
     """
-    asked = cache_dir or os.environ.get("SAM_PLUGINS_CACHE")
-    if asked:
-        return Path(asked).expanduser()
-    return Path(platformdirs.user_cache_dir("sam-plugins")) / "weights"
+    if cache_dir:
+        return Path(cache_dir).expanduser()
+    root = cache_root()
+    return root if os.environ.get(CACHE_VARIABLE) else root / "weights"
 
 
 def find_checkpoint(
