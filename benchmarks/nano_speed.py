@@ -14,9 +14,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-from measure import machine, picture
-from rich.console import Console
-from rich.table import Table
+from measure import machine, picture, table
 
 from sam_plugins import Prompt, SamPluginsError, open_segmenter
 from sam_plugins.ports import Segmenter
@@ -46,27 +44,19 @@ def main() -> int:
         if number >= 2:
             for name, seconds in found.items():
                 times.setdefault(name, []).append(seconds * 1000)
-    console = Console()
-    console.print(machine(options.threads))
+    print(machine(options.threads))
     info = segmenter.info
-    console.print(
+    title = (
         f"{info.name}, {info.numerics} on {info.device} ({info.engine}), longest side "
         f"{info.image_size} px, picture {options.size[0]} x {options.size[1]}, "
         f"{options.rounds} rounds"
     )
-    table = Table("step")
-    for name in ("median ms", "fastest ms", "slowest ms", "target ms"):
-        table.add_column(name, justify="right")
+    rows = []
     for name, values in times.items():
+        shown = [f"{of(values):.1f}" for of in (statistics.median, min, max)]
         target = TARGETS_MS.get(name)
-        table.add_row(
-            name,
-            f"{statistics.median(values):.1f}",
-            f"{min(values):.1f}",
-            f"{max(values):.1f}",
-            f"under {target:.0f}" if target else "–",
-        )
-    console.print(table)
+        rows.append((name, *shown, f"under {target:.0f}" if target else ""))
+    table(title, ("", "median ms", "fastest ms", "slowest ms", "aim"), rows)
     return 0
 
 

@@ -13,7 +13,6 @@ show there as two labels in one object.
 import argparse
 import json
 import os
-import platform
 import resource
 import shutil
 import subprocess
@@ -24,9 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measure import machine, table
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 BLOCK = 1000
 LIMIT_GB = 4.0
@@ -116,7 +114,6 @@ def main() -> int:
     options = _options()
     if options.worker:
         return _work(options)
-    console = Console()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(options.folder or temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,16 +124,14 @@ def main() -> int:
         result = json.loads((folder / "result.json").read_text("utf-8"))
         scene = Scene(*options.size, options.pitch)
         result |= {"process_seconds": whole} | _compared(scene, folder / "labels.zarr", result)
-    console.print(
-        f"{platform.machine()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Python "
-        f"{platform.python_version()}"
-    )
-    table = Table("figure", "value")
-    for name, value in result.items():
-        table.add_row(name, f"{value:,.3f}" if isinstance(value, float) else f"{value}")
-    console.print(table)
-    console.print(
-        f"peak memory {result['peak_gb']:.2f} GB: "
+    print(machine(options.threads))
+    rows = [
+        (name.replace("_", " "), f"{value:,.3f}" if isinstance(value, float) else f"{value}")
+        for name, value in result.items()
+    ]
+    table("A large picture, segmented whole", ("", "value"), rows)
+    print(
+        f"\npeak memory {result['peak_gb']:.2f} GB: "
         f"{'under' if result['peak_gb'] < LIMIT_GB else 'NOT under'} {LIMIT_GB:g} GB"
     )
     if options.out:

@@ -41,7 +41,7 @@ class SAM:
     model
         A name, a published file name ("sam_b.pt", "mobile_sam.pt") or a path, as
         `open_segmenter` takes it; or a segmenter that is open already.
-    device, precision
+    device, precision, engine
         As in `open_segmenter`.
     """
 
@@ -51,9 +51,10 @@ class SAM:
         *,
         device: str | None = None,
         precision: str = "fp32",
+        engine: str = "auto",
     ) -> None:
         if model is None or isinstance(model, str | os.PathLike):
-            opened = open_segmenter(model, device=device, precision=precision)
+            opened = open_segmenter(model, device=device, precision=precision, engine=engine)
             self._weights = opened.info.name if model is None else os.fspath(model)
         else:
             opened = model

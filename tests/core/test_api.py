@@ -137,11 +137,11 @@ def test_names_and_paths_are_opened_with_their_options(monkeypatch):
         "open_segmenter",
         lambda *args, **kwargs: asked.append((args, kwargs)) or FakeSegmenter(),
     )
-    SAM("sam_b.pt", device="cpu", precision="bf16")
+    SAM("sam_b.pt", device="cpu", precision="bf16", engine="torch")
     SAM()
     assert asked == [
-        (("sam_b.pt",), {"device": "cpu", "precision": "bf16"}),
-        ((None,), {"device": None, "precision": "fp32"}),
+        (("sam_b.pt",), {"device": "cpu", "precision": "bf16", "engine": "torch"}),
+        ((None,), {"device": None, "precision": "fp32", "engine": "auto"}),
     ]
 
 

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def benchmark():
+    if str(ROOT / "benchmarks") not in sys.path:
+        sys.path.append(str(ROOT / "benchmarks"))
     spec = importlib.util.spec_from_file_location("tiling", ROOT / "benchmarks" / "tiling.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
