@@ -9,6 +9,7 @@ features are from those of float32.
 """
 
 import argparse
+import copy
 import gc
 import sys
 from collections.abc import Callable
@@ -78,8 +79,6 @@ def built(model: Sam, engines: list[str]) -> dict[str, Callable[[torch.Tensor], 
 
 def copied(model: Sam) -> torch.nn.Module:
     """An encoder of its own, as packing uses up the weights of the one it is given."""
-    import copy
-
     return copy.deepcopy(model.image_encoder)
 
 

@@ -7,8 +7,9 @@ cuDNN convolutions, are off while one of our models runs (`precise`) and afterwa
 import logging
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from threading import Lock
+from threading import Barrier, Lock
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from sam_plugins.errors import DeviceError, ModelError
@@ -19,8 +20,8 @@ __all__ = [
     "choose_device",
     "choose_numerics",
     "precise",
+    "single_threaded_workers",
     "thread_budget",
-    "torch_threads",
 ]
 
 _log = logging.getLogger(__name__)
@@ -184,24 +185,39 @@ def _float32_holders() -> list[tuple[Any, str, object]]:
     return [(operation, "fp32_precision", "ieee") for operation in operations]
 
 
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Let torch use so many threads for what the calling thread computes, then as many as before.
+def single_threaded_workers(count: int) -> ThreadPoolExecutor:
+    """`count` threads of this process in each of which torch computes with one thread.
 
-    PyTorch keeps the number for each thread, and besides the one that threads begin with: whoever
-    cares names it at every forward pass.
+    PyTorch keeps its number of threads for each thread, and besides the one that threads begin
+    with. So these begin together, once, and are kept: nobody else's number changes afterwards.
     """
+    with _workers_lock:
+        # A forked child has the dictionary and none of the threads.
+        key = os.getpid(), count
+        if key not in _workers:
+            _workers[key] = _started(count)
+        return _workers[key]
+
+
+_workers: dict[tuple[int, int], ThreadPoolExecutor] = {}
+_workers_lock = Lock()
+
+
+def _started(count: int) -> ThreadPoolExecutor:
     import torch
 
-    before = torch.get_num_threads()
-    if before == count:
-        yield
-        return
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    before, all_here = torch.get_num_threads(), Barrier(count)
+
+    def begin() -> None:
+        torch.get_num_threads()  # the first question takes over the common number, once
+        torch.set_num_threads(1)
+        all_here.wait()
+
+    pool = ThreadPoolExecutor(count, "one torch thread")
+    for started in [pool.submit(begin) for _ in range(count)]:
+        started.result()
+    torch.set_num_threads(before)
+    return pool
 
 
 def thread_budget() -> int:

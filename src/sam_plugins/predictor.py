@@ -3,10 +3,10 @@
 import hashlib
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from threading import Lock
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sam_plugins.device import Numerics, precise, torch_threads
+from sam_plugins.device import Numerics, precise, single_threaded_workers
 from sam_plugins.errors import EmbeddingError
 from sam_plugins.model.common import PromptableModel
 from sam_plugins.model.decoding import Decoding, PromptTensors, decoding_of
@@ -112,9 +112,7 @@ class TorchSegmenter:
         )
         self._decode_batch_size = decode_batch_size or (self._decoding.batch_size if on_cpu else 64)
         self._states = _ImageStates(self._device, self._decoding, max_cached_bytes)
-        self._threads = torch.get_num_threads()
-        self._workers = decode_workers or (self._threads if on_cpu else 1)
-        self._pool = ThreadPoolExecutor(self._workers, "decode") if self._workers > 1 else None
+        self._workers = decode_workers or (torch.get_num_threads() if on_cpu else 1)
         # A click must not wait until the next picture is encoded.
         self._encode_lock, self._decode_lock = Lock(), Lock()
 
@@ -176,7 +174,7 @@ class TorchSegmenter:
         pixels = torch.from_numpy(
             np.stack([normalised(picture, side, mean, std) for picture in resized])
         )
-        with self._encode_lock, self._computing(self._numerics, self._threads):
+        with self._encode_lock, self._computing(self._numerics):
             maps = self._encoder(pixels.to(self._device))
             features = dict(zip(maps, _to_host(list(maps.values())), strict=True))
         return [
@@ -224,33 +222,23 @@ class TorchSegmenter:
         size, small = self._decode_batch_size, self._decoding.is_small
         batches = [prompts[start : start + size] for start in range(0, len(prompts), size)]
         with self._decode_lock:
-            with self._computing("fp32", self._threads):
+            with self._computing("fp32"):
                 state = self._states.of(embedding)
-            if self._pool is None or len(batches) == 1:
-                threads = 1 if small else self._threads
-                return [
-                    answer
-                    for batch in batches
-                    for answer in self._decode_batch(
-                        embedding, state, batch, pred_iou_thresh, threads
-                    )
-                ]
-            answers = [
-                self._pool.submit(self._decode_batch, embedding, state, batch, pred_iou_thresh, 1)
-                for batch in batches
-            ]
-            return [answer for future in answers for answer in future.result()]
+            answer = partial(self._decode_batch, embedding, state, pred_iou_thresh)
+            if self._workers == 1 or (len(batches) == 1 and not small):
+                return list(chain.from_iterable(map(answer, batches)))
+            workers = single_threaded_workers(self._workers)
+            return list(chain.from_iterable(workers.map(answer, batches)))
 
     def _decode_batch(
         self,
         embedding: Embedding,
         state: Any,
-        batch: Sequence[InputPrompt],
         pred_iou_thresh: float | None,
-        threads: int,
+        batch: Sequence[InputPrompt],
     ) -> list[Masks]:
         """Answer prompts of one kind in one forward pass."""
-        with self._computing("fp32", threads):
+        with self._computing("fp32"):
             prompts = PromptTensors(
                 point_coords=self._stacked([prompt.point_coords for prompt in batch]),
                 point_labels=self._stacked([prompt.point_labels for prompt in batch]),
@@ -277,12 +265,8 @@ class TorchSegmenter:
         ]
 
     @contextmanager
-    def _computing(self, numerics: Numerics, threads: int) -> Iterator[None]:
-        with (
-            torch.inference_mode(),
-            precise(self._info.device, numerics),
-            torch_threads(threads),
-        ):
+    def _computing(self, numerics: Numerics) -> Iterator[None]:
+        with torch.inference_mode(), precise(self._info.device, numerics):
             yield
 
     def _stacked(

@@ -12,8 +12,8 @@ from sam_plugins.device import (
     choose_device,
     choose_numerics,
     precise,
+    single_threaded_workers,
     thread_budget,
-    torch_threads,
 )
 from sam_plugins.errors import DeviceError, ModelError
 
@@ -174,10 +174,18 @@ def test_convolutions_on_the_card_are_float32() -> None:
     assert (found - want).abs().max() < 1e-3
 
 
-def test_torch_threads_are_as_before_afterwards():
+def test_workers_have_one_torch_thread_and_leave_everybody_elses_number():
     before = torch.get_num_threads()
-    with torch_threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-    assert torch.get_num_threads() == before
-    with torch_threads(before):
-        assert torch.get_num_threads() == before
+    torch.set_num_threads(before + 2)
+    try:
+        pool = single_threaded_workers(3)
+        assert set(pool.map(lambda _: torch.get_num_threads(), range(30))) == {1}
+        assert torch.get_num_threads() == before + 2
+        found = []
+        thread = Thread(target=lambda: found.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        assert found == [before + 2]
+        assert single_threaded_workers(3) is pool
+    finally:
+        torch.set_num_threads(before)

@@ -107,14 +107,11 @@ def _without_small_regions(
     """Fill small holes, drop small islands, then suppress again, untouched masks first."""
     cleaned: list[MaskRecord] = []
     scores: list[float] = []
-    largest = settings.max_area_fraction * pixels
-    if settings.max_area is not None:
-        largest = min(largest, settings.max_area)
     for number, record in enumerate(found):
         if number % _CLEANED_AT_ONCE == 0:
             yield Progress(total, total, "Removing small regions")
         record, changed = clean_record(record, settings.min_mask_region_area)
-        if settings.min_area <= record.area <= largest:
+        if settings.allows(record.area, pixels):
             cleaned.append(record)
             scores.append(float(not changed))
     return suppress(cleaned, scores, max(settings.box_nms_thresh, settings.crop_nms_thresh))

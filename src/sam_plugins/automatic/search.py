@@ -148,14 +148,12 @@ def _accepted(
         threads=threads,
     )
     height, width = first.original_size
-    largest = settings.max_area_fraction * height * width
-    if settings.max_area is not None:
-        largest = min(largest, settings.max_area)
     each = ((point, masks, index) for point, masks in answers for index in range(len(masks)))
     for (point, masks, index), statistics in zip(each, measured, strict=True):
         if (
             statistics.runs is not None
-            and max(settings.min_area, 1) <= statistics.area <= largest
+            and statistics.area
+            and settings.allows(statistics.area, height * width)
             and not is_cut_off(
                 statistics.box, masks.region, masks.original_size, settings.crop_edge_margin
             )

@@ -82,6 +82,13 @@ class AutomaticSettings:
     max_masks: int | None = None
     overlaps: Overlaps = "keep"
 
+    def allows(self, area: int, pixels: int) -> bool:
+        """Whether an object of `area` has a size that is wanted in a picture of `pixels`."""
+        largest = self.max_area_fraction * pixels
+        if self.max_area is not None:
+            largest = min(largest, self.max_area)
+        return self.min_area <= area <= largest
+
     def __post_init__(self) -> None:
         _require("points_per_side", self.points_per_side, 1, 256)
         _require("crop_n_layers", self.crop_n_layers, 0, 6)

@@ -62,6 +62,11 @@ class CompiledCalls:
         """The shapes whose program is ready."""
         return frozenset(self._programs)
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether `prepare` was called."""
+        return self._thread is not None
+
     def prepare(self, examples: Iterable[tuple[Hashable, tuple[Any, ...]]]) -> None:
         """Start to compile, one shape after the other: its name, and arguments to try it on.
 
@@ -180,7 +185,7 @@ class CompiledDecoding:
     def prepare(self, features: Mapping[str, Tensor]) -> tuple[ImageState, int]:
         """As `Decoding.prepare`; the first image starts the compiling."""
         state, size = self._decoding.prepare(features)
-        if self.calls._thread is None:
+        if not self.calls.is_begun:
             self.calls.prepare(self._examples(state))
         return state, size
 
