@@ -73,7 +73,7 @@ def plane_slices(plane: Plane, box: Box | None = None) -> tuple[Any, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Scribble:
-    """A line drawn by hand: (x, y) pixels of the plane, and 1 for foreground or 0 for background."""
+    """A line drawn by hand: (x, y) pixels of the plane; label 1 is foreground, 0 background."""
 
     vertices: tuple[tuple[float, float], ...]
     label: int
