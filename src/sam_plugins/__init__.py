@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sam_plugins.automatic import AutomaticSettings, Progress, generate_masks
     from sam_plugins.errors import SamPluginsError
     from sam_plugins.images import Limits, load_image
+    from sam_plugins.interaction import Interaction, Refined, Refiner
     from sam_plugins.session import SamPredictor, open_segmenter
     from sam_plugins.sources import open_source
     from sam_plugins.stores import CachedSegmenter, open_store
@@ -31,11 +32,14 @@ __all__ = [
     "AutomaticSettings",
     "CachedSegmenter",
     "Embedding",
+    "Interaction",
     "Limits",
     "MaskRecord",
     "Masks",
     "Progress",
     "Prompt",
+    "Refined",
+    "Refiner",
     "SamPluginsError",
     "SamPredictor",
     "TiledImage",
@@ -53,11 +57,14 @@ _HOMES = {
     "AutomaticSettings": "automatic",
     "CachedSegmenter": "stores",
     "Embedding": "types",
+    "Interaction": "interaction",
     "Limits": "images",
     "MaskRecord": "types",
     "Masks": "types",
     "Progress": "automatic",
     "Prompt": "types",
+    "Refined": "interaction",
+    "Refiner": "interaction",
     "SamPluginsError": "errors",
     "SamPredictor": "session",
     "TiledImage": "tiling",
