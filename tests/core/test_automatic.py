@@ -150,6 +150,19 @@ def test_closing_the_generator_stops_the_work(picture):
     assert oracle.asked == asked == event.done == 1
 
 
+@pytest.mark.parametrize("crop_n_layers", [0, 1])
+def test_a_search_that_is_stopped_gives_what_it_found(picture, crop_n_layers):
+    oracle = Oracle()
+    settings = AutomaticSettings(points_per_side=32, crop_n_layers=crop_n_layers)
+
+    def stop():
+        return oracle.asked >= 10 * 32
+
+    records = records_of(generate_masks(oracle, picture, settings, stop=stop))
+    assert oracle.asked == 10 * 32
+    assert [record.area for record in records] == [16 * 20]
+
+
 def test_a_score_must_exceed_the_iou_threshold_but_only_reach_the_stability_threshold(picture):
     scores = (0.5, 0.25, 0.125)
     kept = records_of(generate_masks(Oracle(scores), picture, keep_all(pred_iou_thresh=0.25)))

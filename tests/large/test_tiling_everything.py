@@ -228,6 +228,24 @@ def test_limits_of_area_and_number_count_for_whole_objects():
     assert areas(exclude_border=True) == [400, 2500, 40 * 860]
 
 
+def test_a_search_that_is_stopped_gives_the_masks_of_finished_tiles():
+    image = field()
+    done = 0
+
+    def stop():
+        return done >= 3
+
+    found = []
+    for event in generate_tiled_masks(tiled(image), EVERY, stop=stop):
+        if isinstance(event, Progress):
+            done = event.done
+        else:
+            found.append(event)
+    whole = {record.box for record in records_of(image)}
+    assert 0 < len(found) < len(whole) / 2
+    assert {record.box for record in found} <= whole
+
+
 def test_empty_tiles_cost_no_encoding():
     image = np.zeros((900, 900, 3), np.uint8)
     image[30:60, 30:60] = 200

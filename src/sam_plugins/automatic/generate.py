@@ -1,6 +1,6 @@
 """Everything-mode on a picture: its crops searched one after the other, as a generator."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
 from sam_plugins.automatic.crops import crop_boxes, point_grid
@@ -20,7 +20,11 @@ _CLEANED_AT_ONCE = 16
 
 
 def generate_masks(
-    segmenter: Segmenter, image: Image, settings: AutomaticSettings | None = None
+    segmenter: Segmenter,
+    image: Image,
+    settings: AutomaticSettings | None = None,
+    *,
+    stop: Callable[[], bool] | None = None,
 ) -> Iterator[Progress | MaskRecord]:
     """Find every object of a picture.
 
@@ -32,6 +36,8 @@ def generate_masks(
         (H, W, 3) uint8 RGB.
     settings
         What to search and keep; by default what suits the model (`default_settings`).
+    stop
+        Asked after each point; True ends the search, and the masks found until then follow.
 
     Yields
     ------
@@ -50,7 +56,7 @@ def generate_masks(
     crops = crop_boxes((height, width), settings.crop_n_layers, settings.crop_overlap_ratio)
     if settings.skip_whole_image:
         crops = crops[1:]
-    found = yield from _search_crops(segmenter, image, crops, settings)
+    found = yield from _search_crops(segmenter, image, crops, settings, stop)
     if len(crops) > 1:
         scores = [1 / _pixels(record.crop_box) for record in found]
         found = suppress(found, scores, settings.crop_nms_thresh)
@@ -72,16 +78,19 @@ def _search_crops(
     image: Image,
     crops: Sequence[tuple[Box, int]],
     settings: AutomaticSettings,
+    stop: Callable[[], bool] | None,
 ) -> Generator[Progress, None, list[MaskRecord]]:
     """Search each crop for itself; steps are counted over all of them."""
     grids = [point_grid(_points_per_side(settings, layer), box) for box, layer in crops]
     total, before = sum(len(points) for points in grids), 0
     found: list[MaskRecord] = []
     for number, ((box, _), points) in enumerate(zip(crops, grids, strict=True), 1):
+        if stop is not None and stop():
+            break
         of = f" ({number} of {len(crops)})" if len(crops) > 1 else ""
         yield Progress(before, total, f"Encoding the picture{of}")
         embedding = segmenter.encode(image, region=box)
-        search = search_embedding(segmenter, embedding, points, settings)
+        search = search_embedding(segmenter, embedding, points, settings, stop=stop)
         while True:
             try:
                 step = next(search)

@@ -5,7 +5,7 @@ three masks; answers the model doubts, or that change when the threshold moves, 
 boxes that overlap too much the one with the highest predicted IoU stays.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -44,6 +44,7 @@ def search_embedding(
     settings: AutomaticSettings,
     *,
     threads: int | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Generator[Progress, None, list[MaskRecord]]:
     """Answer points on an embedding that is made already, and keep what the settings say.
 
@@ -62,6 +63,8 @@ def search_embedding(
         concerns crops, borders and overlaps is left to the caller.
     threads
         For measuring masks; by default the process's budget.
+    stop
+        Asked after each point; True ends the search, and what was found until then is returned.
 
     Yields
     ------
@@ -87,7 +90,7 @@ def search_embedding(
         compiled_kernel()
     found: list[MaskRecord] = []
     waiting: list[tuple[Point, Masks]] = []
-    held = 0
+    held, stopped = 0, False
     for start in range(0, total, _POINTS_AT_ONCE):
         some = points[start : start + _POINTS_AT_ONCE]
         prompts = [Prompt(point_coords=[point], point_labels=[1]) for point in some]
@@ -98,10 +101,15 @@ def search_embedding(
             if len(masks):
                 waiting.append(((point[0], point[1]), masks))
                 held += len(masks)
-            if held >= _ANSWERS_AT_ONCE or done == total:
+            stopped = stop is not None and stop()
+            if held >= _ANSWERS_AT_ONCE or done == total or stopped:
                 found.extend(_accepted(waiting, settings, threads))
                 waiting, held = [], 0
+            if stopped:
+                break
             yield Progress(done, total, "Answering a grid of points")
+        if stopped:
+            break
     yield Progress(total, total, "Removing duplicates")
     return suppress(found, [record.predicted_iou for record in found], settings.box_nms_thresh)
 

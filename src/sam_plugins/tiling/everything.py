@@ -1,6 +1,6 @@
 """Everything-mode on a tiled picture: every tile searched, objects joined over their borders."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +24,10 @@ __all__ = ["find_objects", "generate_tiled_masks"]
 
 
 def generate_tiled_masks(
-    tiled: TiledImage, settings: AutomaticSettings | None = None
+    tiled: TiledImage,
+    settings: AutomaticSettings | None = None,
+    *,
+    stop: Callable[[], bool] | None = None,
 ) -> Iterator[Progress | MaskRecord]:
     """Find every object of a picture of any size.
 
@@ -36,6 +39,8 @@ def generate_tiled_masks(
         What to search and keep, by default what suits the model. The grid of points and
         `max_area_fraction` count for each tile; tiles take the place of crops; what remains counts
         for whole objects. Masks may overlap: `write_labels` gives each pixel to one.
+    stop
+        Asked at each step; True leaves out what is left, and the masks of finished tiles follow.
 
     Yields
     ------
@@ -51,13 +56,18 @@ def generate_tiled_masks(
     """
     settings = settings or default_settings(tiled.segmenter.info.name)
     tiles = MemoryTiles()
-    joined = yield from find_objects(tiled, tiles, settings)
+    joined = yield from find_objects(tiled, tiles, settings, stop=stop)
     for found in sorted(joined, key=lambda found: -found.predicted_iou):
         yield _record(tiled, tiles, found)
 
 
 def find_objects(
-    tiled: TiledImage, tiles: FoundTiles, settings: AutomaticSettings, *, more_steps: int = 0
+    tiled: TiledImage,
+    tiles: FoundTiles,
+    settings: AutomaticSettings,
+    *,
+    more_steps: int = 0,
+    stop: Callable[[], bool] | None = None,
 ) -> Generator[Progress, None, list[JoinedObject]]:
     """Search the tiles that are not finished, then match what they hold.
 
@@ -69,6 +79,8 @@ def find_objects(
         Where finished tiles are kept, and perhaps some are already.
     more_steps
         Steps that the caller's own work takes afterwards, for `Progress.total`.
+    stop
+        As in `generate_tiled_masks`; tiles that are left out count as empty.
 
     Returns
     -------
@@ -82,6 +94,10 @@ def find_objects(
         message = f"Segmenting tile {number + 1} of {count}"
         search = search_tile(tiled, number, settings)
         while True:
+            if stop is not None and stop():
+                search.close()
+                tiles.put(number, [])
+                break
             try:
                 next(search)
             except StopIteration as end:
