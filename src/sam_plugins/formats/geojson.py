@@ -254,8 +254,9 @@ def _label(feature: Mapping[str, Any]) -> int | None:
     metadata = properties.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
     for value in (metadata.get("label"), properties.get("label"), properties.get("name")):
-        if re.fullmatch(r"[0-9]{1,10}", str(value)) and 0 < int(value) <= _MOST_LABEL:
-            return int(value)
+        text = str(value)
+        if re.fullmatch(r"[0-9]{1,10}", text) and 0 < int(text) <= _MOST_LABEL:
+            return int(text)
     return None
 
 
