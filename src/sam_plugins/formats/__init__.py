@@ -35,7 +35,7 @@ from sam_plugins.formats.rle import (
     runs_to_rle,
 )
 from sam_plugins.formats.roi_zip import read_roi_zip, roi_zip_to_labels, write_roi_zip
-from sam_plugins.formats.whole_file import whole_file, whole_folder
+from sam_plugins.formats.whole import whole_file, whole_folder
 
 __all__ = [
     "CocoImage",

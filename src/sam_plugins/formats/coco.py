@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 from sam_plugins.errors import DatasetError, ImageError
 from sam_plugins.formats.rle import rle_area, rle_to_crop
-from sam_plugins.formats.whole_file import whole_file
+from sam_plugins.formats.whole import whole_file
 from sam_plugins.types import Box, MaskRecord, Rle, Size
 
 __all__ = ["CocoImage", "from_coco", "read_coco", "to_coco", "write_coco"]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sam_plugins.errors import DatasetError, ImageError
 from sam_plugins.formats.label_stack import LabelStack, PlaneIndex, label_image_objects
 from sam_plugins.formats.outlines import Outline, Ring, fill_rings, mask_outlines
-from sam_plugins.formats.whole_file import whole_file
+from sam_plugins.formats.whole import whole_file
 from sam_plugins.types import Box
 
 __all__ = ["ObjectNote", "from_geojson", "read_geojson", "to_feature", "write_geojson"]

@@ -16,7 +16,7 @@ from PIL import UnidentifiedImageError
 from sam_plugins.errors import ImageError
 from sam_plugins.formats.label_stack import label_image_objects
 from sam_plugins.formats.rle import crop_to_rle, rle_to_crop
-from sam_plugins.formats.whole_file import whole_file
+from sam_plugins.formats.whole import whole_file
 from sam_plugins.types import MaskRecord, Size
 
 __all__ = [

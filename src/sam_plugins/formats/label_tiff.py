@@ -10,7 +10,7 @@ import tifffile
 
 from sam_plugins.errors import ImageError
 from sam_plugins.formats.label_stack import LabelStack
-from sam_plugins.formats.whole_file import whole_file
+from sam_plugins.formats.whole import whole_file
 
 __all__ = ["read_label_tiff", "write_label_tiff"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from sam_plugins.errors import ImageError, MissingExtraError
 from sam_plugins.formats.label_stack import LabelStack
-from sam_plugins.formats.whole_file import whole_folder
+from sam_plugins.formats.whole import whole_folder
 
 __all__ = ["read_label_zarr", "write_label_zarr"]
 

@@ -16,7 +16,7 @@ from skimage.measure import regionprops_table
 
 from sam_plugins.errors import ImageError
 from sam_plugins.formats.label_stack import LabelStack, PlaneIndex
-from sam_plugins.formats.whole_file import whole_file
+from sam_plugins.formats.whole import whole_file
 
 __all__ = ["Measurements", "measure_labels", "write_measurements"]
 

@@ -11,7 +11,7 @@ from sam_plugins.errors import DatasetError
 from sam_plugins.formats.imagej_roi import ImageJRoi, decode_roi, encode_roi, outlines_to_roi
 from sam_plugins.formats.label_stack import LabelStack, label_image_objects
 from sam_plugins.formats.outlines import fill_rings, mask_outlines
-from sam_plugins.formats.whole_file import whole_file
+from sam_plugins.formats.whole import whole_file
 
 __all__ = ["read_roi_zip", "roi_zip_to_labels", "write_roi_zip"]
 
