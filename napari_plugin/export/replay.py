@@ -113,7 +113,7 @@ class _Replayer:
     @staticmethod
     def _view(array: NDArray[Any], plane: Plane, box: Any) -> NDArray[Any]:
         """The part of a plane, rows first, written through."""
-        part = array[plane_slices(plane, box)]
+        part: NDArray[Any] = array[plane_slices(plane, box)]
         return part if plane.rows < plane.columns else part.T
 
 
