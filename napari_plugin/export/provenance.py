@@ -45,12 +45,15 @@ class ModelRecord:
         Hashes of the weights and of how they are computed, `SegmenterInfo`.
     precision
         "fp32" or "bf16".
+    engine
+        What computed it, "torch" or "openvino": they differ by rounding.
     """
 
     name: str
     model_id: str
     encoder_id: str
     precision: str = "fp32"
+    engine: str = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,8 @@ class Provenance:
         Of the Labels layer's data.
     axes
         Letters of its axes, see `axes.axis_letters`.
+    scale, translate, units
+        Of its axes.
     operations
         What was done, in order; see `operations`.
     tiles
@@ -113,11 +118,27 @@ class Provenance:
     labels_shape: tuple[int, ...]
     axes: str
     operations: tuple[Operation, ...]
+    scale: tuple[float, ...] = ()
+    translate: tuple[float, ...] = ()
+    units: tuple[str, ...] = ()
     tiles: Mapping[str, int] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     created: str = ""
     software: Mapping[str, str] = field(default_factory=dict)
     digest: str = ""
+
+    def stack(self, labels: Any) -> LabelStack:
+        """Labels of ``labels_shape`` with the axes of this document."""
+        return LabelStack(labels, self.axes, self.scale, self.translate, self.units)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a model and the image are needed to replay it."""
+        return any(
+            "prompts" in entry
+            for operation in self.operations
+            for entry in operation.get("planes", ())
+        )
 
     def to_json(self, digest: str = "") -> dict[str, Any]:
         """The document without its operations."""
@@ -137,6 +158,9 @@ class Provenance:
             },
             "labels_shape": list(self.labels_shape),
             "axes": self.axes,
+            "scale": list(self.scale),
+            "translate": list(self.translate),
+            "units": list(self.units),
             "tiles": dict(self.tiles),
             "settings": dict(self.settings),
             "digest": digest or self.digest,
@@ -247,7 +271,13 @@ def _checked(found: Any) -> Provenance:
     if not isinstance(operations, list) or len(operations) > _MOST_OPERATIONS:
         raise ValueError(f"operations must be a list of at most {_MOST_OPERATIONS}")
     axes = _text(found["axes"])
-    LabelStack(np.broadcast_to(np.zeros((), np.uint8), shape), axes)
+    placed = LabelStack(
+        np.broadcast_to(np.zeros((), np.uint8), shape),
+        axes,
+        tuple(float(value) for value in found["scale"]),
+        tuple(float(value) for value in found["translate"]),
+        tuple(_text(unit) for unit in found["units"]),
+    )
     tiles = {name: found["tiles"][name] for name in ("tile", "threshold") if name in found["tiles"]}
     if not all(type(value) is int and 0 < value < 2**31 for value in tiles.values()):
         raise ValueError(f"the sides of tiles must be pixels, found {tiles!r:.100}")
@@ -265,7 +295,10 @@ def _checked(found: Any) -> Provenance:
             choice=_object(image["choice"]),
         ),
         labels_shape=shape,
-        axes=axes,
+        axes=placed.axes,
+        scale=placed.scale,
+        translate=placed.translate,
+        units=placed.units,
         operations=tuple(check_operation(n, each, shape) for n, each in enumerate(operations)),
         tiles=tiles,
         settings=_object(found["settings"]),
