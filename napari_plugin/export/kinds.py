@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from napari_plugin.export.provenance import write_provenance
 from napari_plugin.export.request import ExportRequest
@@ -61,6 +61,19 @@ def _zarr(path: Path, stack: LabelStack, request: ExportRequest) -> Iterator[int
 
 
 def _coco(path: Path, stack: LabelStack, request: ExportRequest) -> Iterator[int]:
+    return _coco_document(path, stack, request, "run_lengths")
+
+
+def _coco_polygons(path: Path, stack: LabelStack, request: ExportRequest) -> Iterator[int]:
+    return _coco_document(path, stack, request, "polygons")
+
+
+def _coco_document(
+    path: Path,
+    stack: LabelStack,
+    request: ExportRequest,
+    segmentation: Literal["run_lengths", "polygons"],
+) -> Iterator[int]:
     name = PurePath(request.image_name)
     images = []
     for done, (index, plane) in enumerate(stack.planes(), 1):
@@ -79,7 +92,8 @@ def _coco(path: Path, stack: LabelStack, request: ExportRequest) -> Iterator[int
             )
         )
         yield done
-    write_coco(path, images, {"description": f"Objects of {name.name}, made with sam-plugins"})
+    info = {"description": f"Objects of {name.name}, made with sam-plugins"}
+    write_coco(path, images, info, segmentation=segmentation)
 
 
 def _geojson(path: Path, stack: LabelStack, request: ExportRequest) -> Iterator[int]:
@@ -127,11 +141,19 @@ KINDS: dict[str, ExportKind] = {
         ),
         ExportKind(
             name="coco",
-            title="COCO JSON",
+            title="COCO JSON, run lengths",
             suffix=".coco.json",
             write=_coco,
             note="COCO knows pictures and no stacks: each plane is a picture of its own, and an "
             "object has an annotation on each, with its label in 'label'.",
+        ),
+        ExportKind(
+            name="coco_polygons",
+            title="COCO JSON, polygons",
+            suffix=".coco-polygons.json",
+            write=_coco_polygons,
+            note="For programs that read no run lengths. COCO's polygons have no holes: objects "
+            "with holes have run lengths nevertheless. Each plane is a picture of its own.",
         ),
         ExportKind(
             name="geojson",

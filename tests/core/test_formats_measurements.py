@@ -1,12 +1,14 @@
 """Measurements against scikit-image on whole volumes, and against what is known by hand."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from label_stacks import label_stacks, run
+from scipy.ndimage import binary_fill_holes
 from skimage.measure import regionprops
 
 from sam_plugins.errors import ImageError
@@ -17,6 +19,7 @@ from sam_plugins.formats import (
     label_image_to_records,
     measure_labels,
     records_to_label_image,
+    rle_to_crop,
     to_coco,
     write_measurements,
 )
@@ -122,6 +125,21 @@ def test_labels_are_ids_in_coco_and_come_back(stack):
     for record, number in zip(records, numbers, strict=True):
         x, y = record.point_coords
         assert labels[int(y), int(x)] == number
+
+
+@given(label_stacks(axes=("YX",)))
+@settings(max_examples=80)
+def test_polygons_of_coco_are_the_same_masks(stack):
+    records, _ = label_image_to_records(stack.labels)
+    image = CocoImage(file_name="a.png", size=stack.labels.shape, records=records)
+    document = to_coco([image], segmentation="polygons")
+    (back,) = from_coco(json.loads(json.dumps(document)))
+    assert [each.segmentation for each in back.records] == [r.segmentation for r in records]
+    for annotation, record in zip(document["annotations"], records, strict=True):
+        crop, _ = rle_to_crop(record.segmentation)
+        holes = not crop.all() and (binary_fill_holes(crop) != crop).any()
+        if not holes:
+            assert isinstance(annotation["segmentation"], list)
 
 
 def test_ids_of_several_planes_stay_unique_and_labels_are_kept():

@@ -89,6 +89,11 @@ def test_every_kind_holds_the_same_objects(tmp_path, require):
         "cells_t0001_z0002.tif",
     ]
     assert [picture.labels for picture in pictures] == [(4,), (4,), (), (), (70_000,), (70_000,)]
+    polygons = read_coco(paths["coco_polygons"])
+    assert [[record.segmentation for record in each.records] for each in polygons] == [
+        [record.segmentation for record in each.records] for each in pictures
+    ]
+    assert '"counts"' not in paths["coco_polygons"].read_text()
     rows = list(csv.DictReader(paths["measurements"].read_text().splitlines()))
     assert [(row["label"], row["t"], row["volume_px"]) for row in rows] == [
         ("4", "0", "40"),

@@ -10,16 +10,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pycocotools import mask as coco_mask
 
 from sam_plugins.errors import DatasetError, ImageError
+from sam_plugins.formats.outlines import mask_outlines
 from sam_plugins.formats.rle import rle_area, rle_to_crop
 from sam_plugins.formats.whole import whole_file
 from sam_plugins.types import Box, MaskRecord, Rle, Size
 
 __all__ = ["CocoImage", "from_coco", "read_coco", "to_coco", "write_coco"]
+
+Segmentation: TypeAlias = Literal["run_lengths", "polygons"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,12 @@ class CocoImage:
     labels: tuple[int, ...] = ()
 
 
-def to_coco(images: Sequence[CocoImage], info: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def to_coco(
+    images: Sequence[CocoImage],
+    info: Mapping[str, Any] | None = None,
+    *,
+    segmentation: Segmentation = "run_lengths",
+) -> dict[str, Any]:
     """The COCO document of some pictures: a dict that `json.dumps` takes.
 
     Parameters
@@ -55,6 +63,10 @@ def to_coco(images: Sequence[CocoImage], info: Mapping[str, Any] | None = None) 
         one has it as ``label`` as well.
     info
         Goes into the document's ``info``: model, settings, whatever tells where it came from.
+    segmentation
+        "run_lengths", or "polygons" for programs that know nothing else: along the edges of pixels,
+        so that the COCO API makes the same mask of them. COCO's polygons have no holes: a mask with
+        a hole, and one without pixels, has run lengths nevertheless.
     """
     annotations = [
         (number, record, label)
@@ -78,20 +90,22 @@ def to_coco(images: Sequence[CocoImage], info: Mapping[str, Any] | None = None) 
         ],
         "categories": [{"id": 1, "name": "object"}],
         "annotations": [
-            _annotation(label if own else identity, number, record)
+            _annotation(label if own else identity, number, record, segmentation)
             | ({} if label is None else {"label": label})
             for identity, (number, record, label) in enumerate(annotations, 1)
         ],
     }
 
 
-def _annotation(identity: int | None, image_id: int, record: MaskRecord) -> dict[str, Any]:
+def _annotation(
+    identity: int | None, image_id: int, record: MaskRecord, segmentation: Segmentation
+) -> dict[str, Any]:
     return {
         "id": identity,
         "image_id": image_id,
         "category_id": 1,
         "iscrowd": 0,
-        "segmentation": dict(record.segmentation),
+        "segmentation": _polygons(record) if segmentation == "polygons" else _rle(record),
         "bbox": _xywh(record.box),
         "area": record.area,
         "predicted_iou": record.predicted_iou,
@@ -101,10 +115,26 @@ def _annotation(identity: int | None, image_id: int, record: MaskRecord) -> dict
     }
 
 
+def _rle(record: MaskRecord) -> dict[str, Any]:
+    return dict(record.segmentation)
+
+
+def _polygons(record: MaskRecord) -> list[list[int]] | dict[str, Any]:
+    crop, (x0, y0, _, _) = rle_to_crop(record.segmentation)
+    outlines = mask_outlines(crop, (x0, y0))
+    if not outlines or any(outline.holes for outline in outlines):
+        return _rle(record)
+    return [outline.exterior.ravel().tolist() for outline in outlines]
+
+
 def write_coco(
-    path: str | Path, images: Sequence[CocoImage], info: Mapping[str, Any] | None = None
+    path: str | Path,
+    images: Sequence[CocoImage],
+    info: Mapping[str, Any] | None = None,
+    *,
+    segmentation: Segmentation = "run_lengths",
 ) -> None:
-    """Write a COCO document; a reader never sees half of it.
+    """Write a COCO document, see `to_coco`; a reader never sees half of it.
 
     Raises
     ------
@@ -112,7 +142,8 @@ def write_coco(
         If the folder is missing or cannot be written.
     """
     with whole_file(path) as partial:
-        partial.write_text(json.dumps(to_coco(images, info)), "utf-8")
+        document = to_coco(images, info, segmentation=segmentation)
+        partial.write_text(json.dumps(document), "utf-8")
 
 
 def read_coco(path: str | Path) -> list[CocoImage]:
