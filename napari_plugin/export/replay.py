@@ -11,7 +11,7 @@ from napari_plugin.export.operations import Operation
 from napari_plugin.export.provenance import Provenance
 from napari_plugin.values import Plane, PlaneMask, PromptSet, plane_slices
 from sam_plugins import Progress
-from sam_plugins.errors import ImageError
+from sam_plugins.errors import DatasetError, ImageError, SamPluginsError
 from sam_plugins.formats import LabelStack, rle_to_crop
 
 __all__ = ["Answer", "ObjectAgreement", "compare_labels", "replay"]
@@ -38,14 +38,19 @@ def replay(document: Provenance, answer: Answer) -> Iterator[Progress | Labels]:
 
     Raises
     ------
-    SamPluginsError
-        What `answer` raises.
+    DatasetError
+        If `answer` raises an error about the prompts of an operation.
     """
     replayer = _Replayer(document.labels_shape, answer)
     total = len(document.operations)
     for done, operation in enumerate(document.operations):
         yield Progress(done, total, f"Operation {done + 1} of {total}: {operation['kind']}")
-        replayer.do(operation)
+        try:
+            replayer.do(operation)
+        except SamPluginsError as error:
+            raise DatasetError(
+                f"Operation {done} ({operation['kind']}) cannot be done again: {error}"
+            ) from error
     yield Progress(total, total, "All operations are done")
     yield replayer.labels
 

@@ -92,6 +92,16 @@ def test_a_stack_of_one_axis_says_its_slice_and_a_picture_says_none(tmp_path):
             assert second_reader(file.read(file.namelist()[-1]))[1] == position
 
 
+def test_the_bytes_of_a_region_stay_as_they_are():
+    roi = ImageJRoi(name="7", rings=(SQUARE,), plane=PlaneIndex(t=1, z=2))
+    header = "496f7574 00e4 00 00 0001 0002 0004 0005 0004" + 16 * "00" + "0000 00000000"
+    colours = 8 * "00" + "0000 0000 00 00 0000 00000003 00000050"
+    corners = "0000 0003 0003 0000 0000 0000 0003 0003"
+    second = "00000000 00000001 00000003 00000002 00000090 00000001" + 40 * "00"
+    expected = bytes.fromhex(header + colours + corners + second + "0037")
+    assert encode_roi(roi, position=3) == expected
+
+
 def test_the_same_labels_give_the_same_bytes(tmp_path):
     for name in "ab":
         run(write_roi_zip(tmp_path / name, LabelStack(np.eye(4, dtype=int))))

@@ -1,11 +1,13 @@
 """Stacks of labels as OME-TIFF and OME-Zarr: values, axes, sizes and places come back."""
 
+import contextlib
 import json
 
 import numpy as np
 import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from label_stacks import canonical, label_stacks, run
 
 from sam_plugins import open_source
@@ -124,6 +126,51 @@ def test_imagej_and_others_see_micrometres_without_ome(tmp_path):
         across, down = (tags[name].value for name in ("XResolution", "YResolution"))
         assert (across[0] / across[1], down[0] / down[1]) == (40_000, 20_000)
         assert file.is_ome
+
+
+def test_a_stack_of_imagej_is_read_with_its_voxels(tmp_path):
+    labels = np.arange(2 * 3 * 4 * 5, dtype=np.uint16).reshape(2, 3, 4, 5)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        labels,
+        imagej=True,
+        resolution=(4, 2),
+        metadata={"axes": "TZYX", "unit": "um", "spacing": 1.5, "finterval": 10},
+    )
+    stack = read_label_tiff(tmp_path / "a.tif")
+    np.testing.assert_array_equal(stack.labels, labels)
+    assert (stack.axes, stack.scale) == ("TZYX", (10, 1.5, 0.5, 0.25))
+    assert stack.units == ("second", "micrometer", "micrometer", "micrometer")
+
+
+def test_pages_without_a_word_about_axes_are_a_z_stack(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.ones((3, 4, 5), np.uint8), photometric="minisblack", metadata=None
+    )
+    stack = read_label_tiff(tmp_path / "a.tif")
+    assert (stack.axes, stack.scale, stack.units) == ("ZYX", (1, 1, 1), ("pixel",) * 3)
+
+
+@pytest.mark.parametrize(
+    "text", ["<OME", "<OME></OME>", "<OME><Image/></OME>", '<OME xmlns="x"><Image>7</Image></OME>']
+)
+def test_damaged_ome_xml_is_named_or_left_out(tmp_path, text):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, np.ones((4, 5), np.uint8), metadata=None, description=text + "</OME>")
+    with contextlib.suppress(ImageError):
+        assert read_label_tiff(path).size == (4, 5)
+
+
+@given(st.integers(0, 500), st.integers(0, 255))
+@settings(max_examples=150, deadline=None)
+def test_a_damaged_tiff_is_a_sentence_or_read(tmp_path_factory, at, value):
+    path = tmp_path_factory.mktemp("damage") / "a.tif"
+    run(write_label_tiff(path, LabelStack(np.arange(12).reshape(3, 4))))
+    data = bytearray(path.read_bytes())
+    data[at % len(data)] = value
+    path.write_bytes(bytes(data))
+    with contextlib.suppress(ImageError):
+        read_label_tiff(path)
 
 
 def test_large_stacks_are_bigtiff(tmp_path, monkeypatch):

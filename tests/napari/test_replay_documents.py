@@ -25,7 +25,7 @@ from napari_plugin.export import (
     write_provenance,
 )
 from napari_plugin.values import Plane, PlaneMask, PromptSet, Scribble
-from sam_plugins.errors import DatasetError, ImageError
+from sam_plugins.errors import DatasetError, ImageError, PromptError
 from sam_plugins.formats import LabelStack, mask_to_rle
 
 SHAPE = (3, 6, 7)
@@ -281,6 +281,14 @@ def test_a_file_that_is_no_json_is_named(tmp_path):
         path.write_text(text, "utf-8", "surrogateescape")
         with pytest.raises(DatasetError, match=r"notes\.json"):
             read_provenance(path)
+
+
+def test_an_operation_that_the_model_refuses_is_named():
+    def refuse(plane, said):
+        raise PromptError("Expected a point on the object.")
+
+    with pytest.raises(DatasetError, match=r"Operation 1 \(accept\).*point on the object"):
+        replayed([delete_operation([4]), accept(1, (PLANE, click(1, 1)))], refuse)
 
 
 def test_objects_are_compared_one_by_one():

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tifffile
@@ -118,14 +118,7 @@ def _described(stack: LabelStack, dtype: np.dtype[Any], name: str) -> bytes:
 
 def _resolution(stack: LabelStack) -> dict[str, Any]:
     """Pixels per centimetre, for programs that read no OME-XML."""
-    per_unit = {
-        "nanometer": 1e7,
-        "micrometer": 1e4,
-        "millimeter": 10,
-        "centimeter": 1,
-        "meter": 0.01,
-    }
-    units = [per_unit.get(stack.unit_of(letter)) for letter in "XY"]
+    units = [_PER_CENTIMETRE.get(stack.unit_of(letter)) for letter in "XY"]
     if None in units:
         return {}
     across, down = (
@@ -135,7 +128,9 @@ def _resolution(stack: LabelStack) -> dict[str, Any]:
 
 
 def read_label_tiff(path: str | Path) -> LabelStack:
-    """Read labels that `write_label_tiff` or another program wrote, with what OME-XML says.
+    """Read labels that `write_label_tiff`, ImageJ or another program wrote.
+
+    Scale, place and units are those of OME-XML or of ImageJ's own metadata, where there are any.
 
     Raises
     ------
@@ -155,38 +150,57 @@ def read_label_tiff(path: str | Path) -> LabelStack:
                     f"{_MOST_BYTES / 2**30:.0f} are read at once: use OME-Zarr for so many."
                 )
             axes = series.axes.replace("I", "Z").replace("Q", "Z")
-            labels, xml = series.asarray(), file.ome_metadata
-    except (tifffile.TiffFileError, ValueError, IndexError, KeyError, RuntimeError) as error:
-        if isinstance(error, ImageError):
-            raise
+            places = _ome_places(file) if file.is_ome else _imagej_places(file)
+            labels = series.asarray()
+    except (ImageError, OSError):
+        raise
+    except Exception as error:
+        # A damaged file ends in any error at all of the library that decodes it.
         raise ImageError(f"'{path}' cannot be read as labels: {error}.") from error
     if "S" in axes:
         raise ImageError(f"'{path}' is a colour picture: a colour picture of labels is not labels.")
-    scale, translate, units = _placed(axes, xml)
+    found = [places.get(letter, (1.0, 0.0, "pixel")) for letter in axes]
+    scale, translate, units = zip(*found, strict=True)
     return LabelStack(labels, axes, scale, translate, units)
 
 
-def _placed(
-    axes: str, xml: str | None
-) -> tuple[tuple[float, ...], tuple[float, ...], tuple[str, ...]]:
-    """Scale, translate and units of axes from OME-XML; those of pixels where it says nothing."""
-    pixels: Any = {}
-    if xml:
-        found = tifffile.xml2dict(xml)
-        image = found.get("OME", {}).get("Image", {})
-        image = image[0] if isinstance(image, list | tuple) else image
-        pixels = image.get("Pixels", {})
-    plane = pixels.get("Plane", {})
-    plane = plane[0] if isinstance(plane, list | tuple) and plane else plane
-    names = {symbol: name for name, symbol in _SYMBOLS.items()}
-    scale, translate, units = [], [], []
-    for letter in axes:
-        size, position = _SIZES.get(letter, ""), _POSITIONS.get(letter, "")
-        scale.append(_number(pixels.get(size), 1.0))
-        translate.append(_number(plane.get(position) if isinstance(plane, dict) else None, 0.0))
-        unit = str(pixels.get(size + "Unit", "µm" if size in pixels else "pixel"))
-        units.append(names.get(unit, "pixel" if unit == "reference frame" else unit))
-    return tuple(scale), tuple(translate), tuple(units)
+_Places: TypeAlias = dict[str, tuple[float, float, str]]
+"""Scale, translate and unit of some axes."""
+
+
+def _ome_places(file: Any) -> _Places:
+    document = tifffile.xml2dict(file.ome_metadata)
+    image = _first(document["OME"]["Image"])
+    pixels = image["Pixels"]
+    plane = _first(pixels.get("Plane", {}))
+    names = {symbol: name for name, symbol in _SYMBOLS.items()} | {"reference frame": "pixel"}
+    places = {}
+    for letter, size in _SIZES.items():
+        if size in pixels:
+            unit = str(pixels.get(size + "Unit", "s" if letter == "T" else "µm"))
+            position = _number(plane.get(_POSITIONS[letter]), 0.0)
+            places[letter] = (_number(pixels[size], 1.0), position, names.get(unit, unit))
+    return places
+
+
+def _imagej_places(file: Any) -> _Places:
+    """ImageJ has pixels per unit in the resolution, and the name of the unit in a text."""
+    described = file.imagej_metadata or {}
+    unit = str(described.get("unit", "pixel")).replace("\\u00B5", "µ")
+    places = {}
+    for letter, name in (("X", "XResolution"), ("Y", "YResolution")):
+        tag = file.pages[0].tags.get(name)
+        if "unit" in described and tag is not None and tag.value[0]:
+            places[letter] = (tag.value[1] / tag.value[0], 0.0, unit)
+    if "spacing" in described:
+        places["Z"] = (_number(described["spacing"], 1.0), 0.0, unit)
+    if described.get("finterval"):
+        places["T"] = (_number(described["finterval"], 1.0), 0.0, "second")
+    return places
+
+
+def _first(found: Any) -> Any:
+    return found[0] if isinstance(found, list | tuple) and found else found
 
 
 def _number(value: Any, otherwise: float) -> float:
