@@ -103,11 +103,13 @@ def _model(ctx: typer.Context, document: "Provenance", any_model: bool) -> "Segm
 
     options, wanted = ctx.find_root().obj, document.model
     engine = getattr(options, "engine", "auto")
+    # The store holds what the plugin encoded, rounded as it was if embeddings are kept rounded.
     segmenter = open_segmenter(
         getattr(options, "model", None) or wanted.name,
         device=getattr(options, "device", None),
         precision=wanted.precision,
         engine=wanted.engine if engine == "auto" else engine,
+        store="default",
     )
     found = segmenter.info
     if found.model_id != wanted.model_id and not any_model:

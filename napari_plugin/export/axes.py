@@ -52,9 +52,11 @@ def axis_letters(
     Raises
     ------
     ImageError
-        If there are more axes than files have letters for.
+        If there are more axes than files have letters for, or too few.
     """
     free = [axis for axis in range(ndim) if axis != channel_axis]
+    if len(free) < 2:
+        raise ImageError(f"Labels need rows and columns, found {len(free)} axes besides channels.")
     columns = free[-1] if columns is None else columns
     rows = next(axis for axis in reversed(free) if axis != columns) if rows is None else rows
     letters = {rows: "Y", columns: "X"}

@@ -173,9 +173,11 @@ def test_axes_get_letters(ndim, options, letters):
     assert axis_letters(ndim, **options) == letters
 
 
-def test_more_axes_than_letters_are_a_sentence():
+def test_axes_without_letters_are_a_sentence():
     with pytest.raises(ImageError, match="6 axes"):
         axis_letters(6)
+    with pytest.raises(ImageError, match="rows and columns"):
+        axis_letters(2, channel_axis=0)
 
 
 @given(st.integers(0, 2**20), st.sampled_from([None, 0, 1, 2]), st.booleans())

@@ -32,7 +32,8 @@ PLANE = Plane(1, 2, (0, 0, 0))
 
 
 @pytest.fixture(autouse=True)
-def command(monkeypatch):
+def command(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("SAM_PLUGINS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     entry = EntryPoint("napari", "napari_plugin.cli:app", cli_app.GROUP)
     monkeypatch.setattr(cli_app, "entry_points", lambda group: [entry])
 
