@@ -82,19 +82,15 @@ def _answer(
     image: list[Path],
     any_image: bool,
     any_model: bool,
-) -> "Answer":
+) -> "Answer | None":
     """What asks the model of a document about its image; nothing is opened if nothing is asked."""
     from napari_plugin.export.headless import answers_of, found_paths, image_layers, opened_image
 
     if not document.asks:
-        return _nothing_to_ask
+        return None
     layers = image_layers(image or found_paths(document, folder))
     picture = opened_image(document, layers, any_image=any_image)
     return answers_of(_model(ctx, document, any_model), picture.source, document.tiles)
-
-
-def _nothing_to_ask(plane: Any, said: Any) -> Any:
-    raise SamPluginsError("A model is asked although no operation has prompts.")
 
 
 def _model(ctx: typer.Context, document: "Provenance", any_model: bool) -> "Segmenter":
@@ -121,7 +117,7 @@ def _model(ctx: typer.Context, document: "Provenance", any_model: bool) -> "Segm
     return segmenter
 
 
-def _labels(document: "Provenance", answer: "Answer") -> Any:
+def _labels(document: "Provenance", answer: "Answer | None") -> Any:
     from rich.console import Console
     from rich.progress import Progress as Bar
 

@@ -1,6 +1,7 @@
 """Files out of napari: label images, COCO, GeoJSON, ImageJ regions, tables, and provenance."""
 
 from napari_plugin.export.axes import ChannelView, axis_letters, channels_of
+from napari_plugin.export.condense import KnownObject, condensed
 from napari_plugin.export.exporting import export, export_paths
 from napari_plugin.export.kinds import KINDS, ExportKind
 from napari_plugin.export.operations import (
@@ -33,6 +34,7 @@ __all__ = [
     "ExportKind",
     "ExportRequest",
     "ImageRecord",
+    "KnownObject",
     "ModelRecord",
     "ObjectAgreement",
     "Operation",
@@ -41,6 +43,7 @@ __all__ = [
     "axis_letters",
     "channels_of",
     "compare_labels",
+    "condensed",
     "delete_operation",
     "export",
     "export_paths",

@@ -109,7 +109,7 @@ def opened_image(
     """
     rooms: Any = importlib.import_module("napari_plugin.layers")
     choice = rooms.ImageChoice.from_json(document.image.choice)
-    image: Any = rooms.LayerImage(layers, choice)
+    image: Any = rooms.LayerImage(_chosen(layers, choice.layers), choice)
     if tuple(image.shape) != document.labels_shape:
         raise ImageError(
             f"The objects lie on an image of {document.labels_shape}, found "
@@ -122,6 +122,14 @@ def opened_image(
         )
     opened: PlaneSources = image
     return opened
+
+
+def _chosen(layers: Sequence[Any], names: Sequence[str]) -> Sequence[Any]:
+    """The layers of a document by name, or in their order where they were renamed."""
+    by_name = {layer.name: layer for layer in layers}
+    if names and all(name in by_name for name in names):
+        return [by_name[name] for name in names]
+    return layers[: len(names)] if names else layers
 
 
 def answers_of(

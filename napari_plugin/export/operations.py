@@ -9,7 +9,8 @@ accept   ``id`` gets masks on ``planes``: each has either ``prompts``, from whic
          pixels are that another object has. What an earlier accept gave ``id`` on these
          planes goes first; what was painted by hand stays.
 paint    ``changes``: pixels that got another value, as run lengths with their ``id``, 0
-         where they were erased. ``origin`` is "hand", or "imported" for what was there first.
+         where they were erased. ``origin`` is "hand"; "imported" for what was there first;
+         "rest" for what no other operation makes.
 split    as paint: the pixels of each part.
 delete   the objects ``ids`` go.
 merge    the objects ``ids`` become ``into``.
@@ -114,7 +115,8 @@ def paint_operation(
 ) -> Operation:
     """Pixels got another value: (value, where) each; 0 where they were erased.
 
-    `origin` is "hand" or, for what a layer held at the beginning, "imported".
+    `origin` is "hand"; for what a layer held at the beginning "imported"; for what is left over
+    when all else was done "rest".
     """
     return {"kind": "paint", "origin": origin, "changes": _changes(changes, shape)}
 

@@ -11,10 +11,10 @@ from napari_plugin.export.operations import Operation
 from napari_plugin.export.provenance import Provenance
 from napari_plugin.values import Plane, PlaneMask, PromptSet, plane_slices
 from sam_plugins import Progress
-from sam_plugins.errors import DatasetError, ImageError, SamPluginsError
+from sam_plugins.errors import DatasetError, ImageError, PromptError, SamPluginsError
 from sam_plugins.formats import LabelStack, rle_to_crop
 
-__all__ = ["Answer", "ObjectAgreement", "compare_labels", "replay"]
+__all__ = ["Answer", "ObjectAgreement", "Replayer", "compare_labels", "replay"]
 
 Answer: TypeAlias = Callable[[Plane, PromptSet], PlaneMask]
 """The mask that prompts on a plane mean."""
@@ -22,7 +22,7 @@ Answer: TypeAlias = Callable[[Plane, PromptSet], PlaneMask]
 Labels: TypeAlias = NDArray[np.uint32]
 
 
-def replay(document: Provenance, answer: Answer) -> Iterator[Progress | Labels]:
+def replay(document: Provenance, answer: Answer | None) -> Iterator[Progress | Labels]:
     """Make the labels of a document again.
 
     Parameters
@@ -30,7 +30,7 @@ def replay(document: Provenance, answer: Answer) -> Iterator[Progress | Labels]:
     document
         What was done.
     answer
-        Asks the model.
+        Asks the model; None for a document that asks nothing (`Provenance.asks`).
 
     Yields
     ------
@@ -41,7 +41,7 @@ def replay(document: Provenance, answer: Answer) -> Iterator[Progress | Labels]:
     DatasetError
         If `answer` raises an error about the prompts of an operation.
     """
-    replayer = _Replayer(document.labels_shape, answer)
+    replayer = Replayer(document.labels_shape, answer)
     total = len(document.operations)
     for done, operation in enumerate(document.operations):
         yield Progress(done, total, f"Operation {done + 1} of {total}: {operation['kind']}")
@@ -55,13 +55,26 @@ def replay(document: Provenance, answer: Answer) -> Iterator[Progress | Labels]:
     yield replayer.labels
 
 
-class _Replayer:
-    """Labels, and which of their pixels were painted by hand."""
+class Replayer:
+    """Labels, and which of their pixels were painted by hand.
 
-    def __init__(self, shape: Sequence[int], answer: Answer) -> None:
+    Parameters
+    ----------
+    shape
+        Of the labels.
+    answer
+        Asks the model; None where no operation has prompts.
+
+    Attributes
+    ----------
+    labels
+        uint32: what the operations made so far.
+    """
+
+    def __init__(self, shape: Sequence[int], answer: Answer | None) -> None:
         self.labels: Labels = np.zeros(shape, np.uint32)
         self._by_hand: NDArray[np.bool_] | None = None
-        self._answer = answer
+        self.answer = answer
 
     def do(self, operation: Operation) -> None:
         """Do one operation that was checked."""
@@ -87,8 +100,10 @@ class _Replayer:
             if "mask" in entry:
                 crop, box = rle_to_crop(entry["mask"])
                 masks.append(PlaneMask(plane, box, crop))
+            elif self.answer is None:
+                raise PromptError("There are prompts, and no model to ask.")
             else:
-                masks.append(self._answer(plane, PromptSet.from_json(entry["prompts"])))
+                masks.append(self.answer(plane, PromptSet.from_json(entry["prompts"])))
         identity, overwrite = operation["id"], operation["policy"] == "overwrite"
         for mask in masks:
             whole = self._view(self.labels, mask.plane, None)
