@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sam_plugins.stores import CachedSegmenter, open_store
     from sam_plugins.tiling import TiledImage, generate_tiled_masks
     from sam_plugins.types import Embedding, MaskRecord, Masks, Prompt
+    from sam_plugins.volume import follow_objects
 
     __version__: str
 
@@ -44,6 +45,7 @@ __all__ = [
     "SamPredictor",
     "TiledImage",
     "__version__",
+    "follow_objects",
     "generate_masks",
     "generate_tiled_masks",
     "load_image",
@@ -68,6 +70,7 @@ _HOMES = {
     "SamPluginsError": "errors",
     "SamPredictor": "session",
     "TiledImage": "tiling",
+    "follow_objects": "volume",
     "generate_masks": "automatic",
     "generate_tiled_masks": "tiling",
     "load_image": "images",
