@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from napari_plugin.layers import ImageChoice, world_to_plane
 from napari_plugin.objects import Acceptance
-from napari_plugin.session.answers import Answer, Answers
+from napari_plugin.session.answers import Answers
 from napari_plugin.session.draft import Draft
 from napari_plugin.session.preview import Preview
 from napari_plugin.session.prompt_layers import PromptLayers, Sign
@@ -17,6 +17,12 @@ __all__ = ["POLICIES", "Annotator", "Notify"]
 
 Notify = Callable[[str, str], None]
 """Shows a sentence to the user: ("info" | "warning" | "error", sentence)."""
+
+_MODES: Mapping[str, str] = {"box": "add_rectangle", "scribble": "add_path"}
+_DRAWN_BY_MODE: Mapping[str, Literal["box", "scribble"]] = {
+    "add_rectangle": "box",
+    "add_path": "scribble",
+}
 
 POLICIES: Mapping[str, str] = {
     "keep": "kept objects keep their pixels",
@@ -114,8 +120,8 @@ class Annotator:
             self.preview.close()
         self.target.close()
         self.target = self.prompts = self.preview = self.answers = None
-        self._forget_draft()
-        self.changed()
+        self.prompting = False
+        self.forget_draft()
 
     @property
     def plane(self) -> Plane | None:
@@ -131,7 +137,9 @@ class Annotator:
 
     def set_prompting(self, on: bool) -> None:
         """Whether clicks on the canvas are prompts."""
-        self.prompting = on and self._ready()
+        self.prompting = on and self.target is not None
+        if on and not self.prompting:
+            self.notify("info", "Choose an image first.")
         self.draw(None)
 
     @property
@@ -171,7 +179,7 @@ class Annotator:
 
     def click(self, position: Sequence[float], sign: Sign) -> bool:
         """A click at a place of the world; False and a sentence if it is no prompt there."""
-        where = self._locate(position)
+        where = self.locate(position)
         if where is None or self.prompts is None:
             return False
         plane, xy = where
@@ -192,15 +200,14 @@ class Annotator:
         if draft == self.draft:
             self.notify("info", "There is no mask here to choose another answer for: click first.")
             return
-        self._set_draft(draft, show=False)
+        self._noted(self._state(), draft)
+        self._take(draft, show=False)
 
     def discard(self) -> None:
         """Take back all prompts and all masks that were found and not kept."""
         self._accepting = False
         self.found, self.origins = {}, {}
-        self._set_draft(Draft(), show=True)
-        self._ids = {}
-        self._refresh()
+        self.set_draft(Draft(), {})
 
     # -- objects ------------------------------------------------------------------------------
 
@@ -231,18 +238,219 @@ class Annotator:
             self.notify("warning", problem)
         if not items:
             return False
+        before, after = self._state(), {"prompts": left.to_json(), "ids": {}}
         try:
-            kept = self.target.book.accept_many(
-                items, policy=self.policy, draft=(self.draft.to_json(), left.to_json())
-            )
+            kept = self.target.book.accept_many(items, policy=self.policy, draft=(before, after))
         except SamPluginsError as error:
             self.notify("error", str(error))
             return False
         lost = sum(each.lost for each in kept)
         if lost:
-            self.notify("info", f"{lost} pixels belong to other objects and stay theirs.")
+            self.notify("info", f"{lost:,} pixels belong to other objects and stay theirs.")
         self.found, self.origins, self._ids = {}, {}, {}
-        self.draft = left
-        self._show_draft()
-        self._refresh()
+        self._take(left, show=True)
         return True
+
+    def _acceptances(self) -> tuple[list[Acceptance], Draft, list[str]]:
+        """What can be kept, the draft that is left, and why."""
+        items: list[Acceptance] = []
+        left: dict[int, dict[Plane, PromptSet]] = {}
+        problems: list[str] = []
+        for number in sorted({*self.draft.objects, *self.found}):
+            masks = dict(self.found.get(number, {}))
+            said: dict[Plane, PromptSet] = dict(self.draft.objects.get(number, {}))
+            known = [self.answers.get(number, plane) for plane in said] if self.answers else []
+            wrong = [answer.problem for answer in known if answer is not None and answer.problem]
+            if wrong or None in known:
+                problems += wrong[:1]
+                left[number] = said
+                continue
+            answers = [answer for answer in known if answer is not None]
+            masks |= {answer.mask.plane: answer.mask for answer in answers if answer.mask}
+            whole = tuple(mask for mask in masks.values() if mask.crop.any())
+            if not whole:
+                problems.append("The model finds nothing there: add a point, or draw a box.")
+                left[number] = said
+                continue
+            items.append(
+                Acceptance(
+                    masks=whole,
+                    prompts=said,
+                    object_id=self._ids.get(number),
+                    origin=self.origins.get(number, "prompt"),
+                    score=min((answer.score for answer in answers), default=None),
+                    model_id=answers[0].model_id if answers else "",
+                )
+            )
+        return items, Draft(left), problems
+
+    def undo(self) -> None:
+        """Take the last step back: a prompt, or what was kept, deleted, merged or split."""
+        self._stepped("undo", "There is nothing to undo.")
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        self._stepped("redo", "There is nothing to do again.")
+
+    def _stepped(self, which: Literal["undo", "redo"], nothing: str) -> None:
+        if self.target is None:
+            return
+        self._accepting = False
+        step = getattr(self.target.book, which)()
+        if step is None:
+            self.notify("info", nothing)
+            return
+        if step.draft is not None:
+            self.found, self.origins = {}, {}
+            self._ids = {int(n): int(i) for n, i in step.draft.get("ids", {}).items()}
+            self._take(Draft.from_json(step.draft.get("prompts", [])), show=True)
+        self.changed()
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def set_draft(self, draft: Draft, ids: Mapping[int, int] | None = None) -> None:
+        """Show other prompts, as one step that can be undone.
+
+        Parameters
+        ----------
+        draft
+            The prompts.
+        ids
+            Which kept objects they are about, by number; others are new.
+        """
+        before = self._state()
+        self._ids = dict(self._ids if ids is None else ids)
+        self._noted(before, draft)
+        self._take(draft, show=True)
+
+    def forget_draft(self) -> None:
+        """Let go of all prompts and masks that were not kept."""
+        self.found, self.origins, self._ids = {}, {}, {}
+        self._accepting = False
+        self._take(Draft(), show=True)
+
+    def show_found(self, number: int, mask: PlaneMask, origin: str) -> None:
+        """Show a mask that was found rather than prompted."""
+        self.found.setdefault(number, {})[mask.plane] = mask
+        self.origins[number] = origin
+        if mask.plane == self.plane:
+            self.refresh_preview()
+
+    def _state(self) -> dict[str, Any]:
+        ids = {str(number): identity for number, identity in self._ids.items()}
+        return {"prompts": self.draft.to_json(), "ids": ids}
+
+    def _noted(self, before: dict[str, Any], draft: Draft) -> None:
+        ids = {str(number): identity for number, identity in self._ids.items()}
+        if self.target is not None:
+            self.target.book.note_draft(before, {"prompts": draft.to_json(), "ids": ids})
+
+    def _take(self, draft: Draft, *, show: bool) -> None:
+        self.draft = draft
+        if show and self.prompts is not None:
+            self.prompts.write(draft)
+        if self.answers is not None:
+            self.answers.want(draft, self.plane)
+        self.refresh_preview()
+        self.changed()
+
+    def _on_prompts(self) -> None:
+        """A prompt was drawn, moved, edited or deleted."""
+        plane = self.plane
+        if plane is None or self.prompts is None:
+            return
+        first = next((drawn for _, drawn, _ in self.draft.prompts()), plane)
+        draft = self.prompts.read(first.rows, first.columns, self.draft)
+        if draft == self.draft:
+            return
+        self._noted(self._state(), draft)
+        self._take(draft, show=False)
+
+    def _on_answer(self) -> None:
+        self.refresh_preview()
+        plane = self.plane
+        if self._accepting and self.answers is not None and not self.answers.pending:
+            self.accept()
+        elif plane is not None and self.answers is not None:
+            for number in self.draft.objects:
+                answer = self.answers.get(number, plane)
+                if answer is not None and answer.problem:
+                    self.notify("warning", answer.problem)
+        self.changed()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._accepting = False
+        self.notify("error", str(error) or type(error).__name__)
+        self.changed()
+
+    def _on_view(self, event: Any = None) -> None:
+        """Another slice, or another orientation, is in view."""
+        if self.answers is not None:
+            self.answers.want(self.draft, self.plane)
+        self.refresh_preview()
+        self.look()
+        self.changed()
+
+    def look(self) -> None:
+        """Encode what is on screen, then what is next to it, in the background."""
+        if self.target is not None and self.plane is not None:
+            self.service.prepare(self.target.preparations(self.plane, self._looking_at()))
+
+    def _looking_at(self) -> tuple[float, float] | None:
+        if self.target is None or self.plane is None:
+            return None
+        centre = list(self.viewer.dims.point)
+        for axis, value in zip(
+            self.viewer.dims.displayed, self.viewer.scene.camera.center[-2:], strict=False
+        ):
+            centre[axis] = value
+        return world_to_plane(self.target.image, self.plane, centre, self.viewer.dims)
+
+    def refresh_preview(self) -> None:
+        """Show the masks of the plane in view."""
+        if self.preview is None or self.answers is None:
+            return
+        plane = self.plane
+        masks: dict[int, PlaneMask] = {}
+        if plane is not None:
+            for number, planes in self.found.items():
+                if plane in planes:
+                    masks[number] = planes[plane]
+            for number, said in self.draft.objects.items():
+                answer = self.answers.latest(number, plane) if plane in said else None
+                if answer is not None and answer.mask is not None:
+                    masks[number] = answer.mask
+        self.preview.show(sorted(masks.items()))
+
+    def locate(self, position: Sequence[float]) -> tuple[Plane, tuple[float, float]] | None:
+        """The plane in view, and the xy in it of a place in the world; None and a sentence if none."""
+        if self.target is None:
+            self.notify("info", "Choose an image first.")
+            return None
+        try:
+            plane = self.target.image.plane(self.viewer.dims)
+        except SamPluginsError as error:
+            self.notify("warning", str(error))
+            return None
+        first = next((drawn for _, drawn, _ in self.draft.prompts()), plane)
+        if (first.rows, first.columns) != (plane.rows, plane.columns):
+            self.notify(
+                "warning",
+                "The prompts lie on planes of another orientation: keep or clear them first.",
+            )
+            return None
+        x, y = world_to_plane(self.target.image, plane, position, self.viewer.dims)
+        height, width = self.target.image.size(plane)
+        if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+            return None
+        return plane, (float(x), float(y))
+
+    def _owner(self, plane: Plane, xy: tuple[float, float]) -> int:
+        """Whose a point is: the object whose box is around it, else the last one."""
+        around = [
+            ((box[2] - box[0]) * (box[3] - box[1]), number)
+            for number, planes in self.draft.objects.items()
+            for box in planes.get(plane, PromptSet()).boxes
+            if box[0] - 0.5 <= xy[0] <= box[2] - 0.5 and box[1] - 0.5 <= xy[1] <= box[3] - 0.5
+        ]
+        return min(around)[1] if around else max(self.draft.objects, default=1)

@@ -93,6 +93,11 @@ class PromptLayers:
             self._set_defaults()
         return self._shapes
 
+    @property
+    def drawn(self) -> Any:
+        """The Shapes layer, or None while nothing was drawn."""
+        return self._shapes
+
     def holds(self, layer: Any) -> bool:
         """Whether a layer is one of the two."""
         return layer is not None and (layer is self._points or layer is self._shapes)
@@ -128,7 +133,13 @@ class PromptLayers:
             Data axes that are shown as y and x.
         before
             Whose masks to start from, and chosen answers, are kept: layers cannot show them.
+
+        Notes
+        -----
+        A second box of an object on the same plane becomes an object of its own: its number in the
+        layer changes.
         """
+        self._separate_boxes(rows, columns)
         found: dict[tuple[int, Plane], PromptSet] = {}
         for number, plane, said in before.prompts():
             if said.mask is not None:
@@ -226,6 +237,24 @@ class PromptLayers:
             *_columns(self._shapes), self._shapes.shape_type, self._shapes.data, strict=True
         ):
             yield number, label, str(kind), np.asarray(vertices, float)
+
+    def _separate_boxes(self, rows: int, columns: int) -> None:
+        entries = list(self._shape_entries())
+        taken: set[tuple[int, Plane]] = set()
+        numbers = [number for number, *_ in entries]
+        highest = max([0, *numbers, *(number for number, *_ in self._point_entries())])
+        for index, (number, _, kind, vertices) in enumerate(entries):
+            plane, _ = _plane_of(vertices, rows, columns)
+            if kind in _LINES:
+                continue
+            if (number, plane) in taken:
+                highest += 1
+                numbers[index] = number = highest
+            taken.add((number, plane))
+        if numbers != [number for number, *_ in entries]:
+            words = [_word(label) for _, label, *_ in entries]
+            with self._silently():
+                self._shapes.features = _features(list(zip(words, numbers, strict=True)))
 
     def _set_defaults(self) -> None:
         defaults = _features([(self.sign, self.number)])

@@ -68,7 +68,7 @@ def new_labels(shape: tuple[int, ...]) -> Any:
     if nbytes > _MOST_BYTES_IN_MEMORY:
         raise SamPluginsError(
             f"Labels for {shape} need {nbytes / 2**30:.1f} GB of memory, and at most "
-            f"{_MOST_BYTES_IN_MEMORY >> 30} are taken without asking: add a Labels layer of your own, "
-            "for example a zarr array on the disk, and choose it as the target."
+            f"{_MOST_BYTES_IN_MEMORY >> 30} are taken without asking: add a Labels layer of your "
+            "own, for example a zarr array on the disk, and choose it as the target."
         )
     return np.zeros(shape, np.int32)

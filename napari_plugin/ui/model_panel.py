@@ -39,7 +39,9 @@ class ModelPanel(Panel):
         super().__init__()
         self._open_model = open_model
         entries: list[tuple[str, Any]] = [(text, name) for name, text in models]
-        self.model = choice([*entries, (f"{_FILE} ...", _FILE)], "Which model answers", self._opened)
+        self.model = choice(
+            [*entries, (f"{_FILE} ...", _FILE)], "Which model answers", self._opened
+        )
         self.device = choice(_DEVICES, "Where it runs", self._opened)
         self.precision = choice(_PRECISIONS, "How exactly it computes", self._opened)
         self.form.addRow("Model", self.model)
@@ -51,7 +53,9 @@ class ModelPanel(Panel):
         self.progress.setVisible(False)
         self.column.addWidget(self.progress)
         self.fetch = button(
-            "Download", "Fetch the weights of this model", lambda: download(self.model.currentData())
+            "Download",
+            "Fetch the weights of this model",
+            lambda: download(self.model.currentData()),
         )
         self.halt = button("Stop", "Stop the download; what has arrived is kept", stop)
         self.fetch.setVisible(False)
@@ -73,7 +77,9 @@ class ModelPanel(Panel):
     def show_model(self, name: str) -> None:
         """Show which model is chosen; a path becomes an entry of its own."""
         if self.model.findData(name) < 0:
-            self.model.insertItem(self.model.count() - 1, name.replace("\\", "/").split("/")[-1], name)
+            self.model.insertItem(
+                self.model.count() - 1, name.replace("\\", "/").split("/")[-1], name
+            )
         choose(self.model, name)
         self._last = name
 

@@ -31,7 +31,10 @@ class PromptPanel(Panel):
         def made(name: str, text: str, *, checkable: bool = False) -> QPushButton:
             key, tip = KEYS[name]
             self.buttons[name] = button(
-                f"{text} [{key}]", f"{tip.capitalize()} (key {key})", actions[name], checkable=checkable
+                f"{text} [{key}]",
+                f"{tip.capitalize()} (key {key})",
+                actions[name],
+                checkable=checkable,
             )
             return self.buttons[name]
 

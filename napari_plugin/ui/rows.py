@@ -34,7 +34,9 @@ class Panel(QWidget):
         self.column.addLayout(self.form)
 
 
-def button(text: str, tip: str, action: Callable[[], Any], *, checkable: bool = False) -> QPushButton:
+def button(
+    text: str, tip: str, action: Callable[[], Any], *, checkable: bool = False
+) -> QPushButton:
     """A button that calls `action` when it is pressed, or when it is switched if `checkable`."""
     made = QPushButton(text)
     made.setToolTip(tip)
