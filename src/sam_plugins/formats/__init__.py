@@ -1,15 +1,29 @@
-"""Masks to files and back: COCO run lengths, COCO documents, label images, published records.
+"""Masks to files and back: COCO, label images and stacks, GeoJSON, ImageJ regions, measurements.
 
 One file per format. Everything here is NumPy, Pillow, tifffile and pycocotools; nothing loads a
 model.
 """
 
 from sam_plugins.formats.coco import CocoImage, from_coco, read_coco, to_coco, write_coco
+from sam_plugins.formats.geojson import (
+    ObjectNote,
+    from_geojson,
+    read_geojson,
+    to_feature,
+    write_geojson,
+)
+from sam_plugins.formats.imagej_roi import ImageJRoi, decode_roi, encode_roi, outlines_to_roi
 from sam_plugins.formats.label_image import (
+    label_image_to_records,
     read_label_image,
     records_to_label_image,
     write_label_image,
 )
+from sam_plugins.formats.label_stack import LabelStack, PlaneIndex, label_image_objects
+from sam_plugins.formats.label_tiff import read_label_tiff, write_label_tiff
+from sam_plugins.formats.label_zarr import read_label_zarr, write_label_zarr
+from sam_plugins.formats.measurements import Measurements, measure_labels, write_measurements
+from sam_plugins.formats.outlines import Outline, fill_rings, mask_outlines
 from sam_plugins.formats.published import OutputMode, record_to_published
 from sam_plugins.formats.rle import (
     crop_to_rle,
@@ -20,23 +34,53 @@ from sam_plugins.formats.rle import (
     rle_to_runs,
     runs_to_rle,
 )
+from sam_plugins.formats.roi_zip import read_roi_zip, roi_zip_to_labels, write_roi_zip
+from sam_plugins.formats.whole import whole_file, whole_folder
 
 __all__ = [
     "CocoImage",
+    "ImageJRoi",
+    "LabelStack",
+    "Measurements",
+    "ObjectNote",
+    "Outline",
     "OutputMode",
+    "PlaneIndex",
     "crop_to_rle",
+    "decode_roi",
+    "encode_roi",
+    "fill_rings",
     "from_coco",
+    "from_geojson",
+    "label_image_objects",
+    "label_image_to_records",
+    "mask_outlines",
     "mask_to_rle",
+    "measure_labels",
+    "outlines_to_roi",
     "read_coco",
+    "read_geojson",
     "read_label_image",
+    "read_label_tiff",
+    "read_label_zarr",
+    "read_roi_zip",
     "record_to_published",
     "records_to_label_image",
     "rle_area",
     "rle_to_crop",
     "rle_to_mask",
     "rle_to_runs",
+    "roi_zip_to_labels",
     "runs_to_rle",
     "to_coco",
+    "to_feature",
+    "whole_file",
+    "whole_folder",
     "write_coco",
+    "write_geojson",
     "write_label_image",
+    "write_label_tiff",
+    "write_label_zarr",
+    "write_measurements",
+    "write_roi_zip",
 ]

@@ -7,19 +7,22 @@ adds: ``predicted_iou``, ``stability_score``, ``point_coords`` (a list of xy poi
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pycocotools import mask as coco_mask
 
 from sam_plugins.errors import DatasetError, ImageError
+from sam_plugins.formats.outlines import mask_outlines
 from sam_plugins.formats.rle import rle_area, rle_to_crop
+from sam_plugins.formats.whole import whole_file
 from sam_plugins.types import Box, MaskRecord, Rle, Size
 
 __all__ = ["CocoImage", "from_coco", "read_coco", "to_coco", "write_coco"]
+
+Segmentation: TypeAlias = Literal["run_lengths", "polygons"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,26 +37,46 @@ class CocoImage:
         (H, W) in pixels.
     records
         Its masks.
+    labels
+        The label of each record in the label image that it comes from; empty if there is none.
     """
 
     file_name: str
     size: Size
     records: tuple[MaskRecord, ...]
+    labels: tuple[int, ...] = ()
 
 
-def to_coco(images: Sequence[CocoImage], info: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def to_coco(
+    images: Sequence[CocoImage],
+    info: Mapping[str, Any] | None = None,
+    *,
+    segmentation: Segmentation = "run_lengths",
+) -> dict[str, Any]:
     """The COCO document of some pictures: a dict that `json.dumps` takes.
 
     Parameters
     ----------
     images
-        Pictures with their records; ids count from 1 in this order.
+        Pictures with their records; ids count from 1 in this order. Where every record has a label
+        and no two the same, annotations have their labels as ids. An annotation whose record has
+        one has it as ``label`` as well.
     info
         Goes into the document's ``info``: model, settings, whatever tells where it came from.
+    segmentation
+        "run_lengths", or "polygons" for programs that know nothing else: along the edges of pixels,
+        so that the COCO API makes the same mask of them. COCO's polygons have no holes: a mask with
+        a hole, and one without pixels, has run lengths nevertheless.
     """
     annotations = [
-        (number, record) for number, image in enumerate(images, 1) for record in image.records
+        (number, record, label)
+        for number, image in enumerate(images, 1)
+        for record, label in zip(
+            image.records, image.labels or (None,) * len(image.records), strict=True
+        )
     ]
+    labels = [label for _, _, label in annotations]
+    own = len(set(labels)) == len(labels) and None not in labels
     return {
         "info": dict(info or {}),
         "images": [
@@ -67,19 +90,22 @@ def to_coco(images: Sequence[CocoImage], info: Mapping[str, Any] | None = None) 
         ],
         "categories": [{"id": 1, "name": "object"}],
         "annotations": [
-            _annotation(identity, number, record)
-            for identity, (number, record) in enumerate(annotations, 1)
+            _annotation(label if own else identity, number, record, segmentation)
+            | ({} if label is None else {"label": label})
+            for identity, (number, record, label) in enumerate(annotations, 1)
         ],
     }
 
 
-def _annotation(identity: int, image_id: int, record: MaskRecord) -> dict[str, Any]:
+def _annotation(
+    identity: int | None, image_id: int, record: MaskRecord, segmentation: Segmentation
+) -> dict[str, Any]:
     return {
         "id": identity,
         "image_id": image_id,
         "category_id": 1,
         "iscrowd": 0,
-        "segmentation": dict(record.segmentation),
+        "segmentation": _polygons(record) if segmentation == "polygons" else _rle(record),
         "bbox": _xywh(record.box),
         "area": record.area,
         "predicted_iou": record.predicted_iou,
@@ -89,23 +115,35 @@ def _annotation(identity: int, image_id: int, record: MaskRecord) -> dict[str, A
     }
 
 
+def _rle(record: MaskRecord) -> dict[str, Any]:
+    return dict(record.segmentation)
+
+
+def _polygons(record: MaskRecord) -> list[list[int]] | dict[str, Any]:
+    crop, (x0, y0, _, _) = rle_to_crop(record.segmentation)
+    outlines = mask_outlines(crop, (x0, y0))
+    if not outlines or any(outline.holes for outline in outlines):
+        return _rle(record)
+    return [outline.exterior.ravel().tolist() for outline in outlines]
+
+
 def write_coco(
-    path: str | Path, images: Sequence[CocoImage], info: Mapping[str, Any] | None = None
+    path: str | Path,
+    images: Sequence[CocoImage],
+    info: Mapping[str, Any] | None = None,
+    *,
+    segmentation: Segmentation = "run_lengths",
 ) -> None:
-    """Write a COCO document; a reader never sees half of it.
+    """Write a COCO document, see `to_coco`; a reader never sees half of it.
 
     Raises
     ------
     OSError
         If the folder is missing or cannot be written.
     """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(json.dumps(to_coco(images, info)), "utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        document = to_coco(images, info, segmentation=segmentation)
+        partial.write_text(json.dumps(document), "utf-8")
 
 
 def read_coco(path: str | Path) -> list[CocoImage]:
@@ -136,7 +174,7 @@ def from_coco(document: Any) -> list[CocoImage]:
     Segmentations may be run lengths (compressed or not) or polygons. Area and box are computed
     from the pixels. Where a foreign document has no ``predicted_iou`` its ``score`` is taken,
     else 1.0; no ``stability_score`` is 1.0; no point is the centre of the box; no ``crop_box`` is
-    the whole picture.
+    the whole picture. Labels are kept where every annotation of a picture has one.
 
     Raises
     ------
@@ -148,6 +186,7 @@ def from_coco(document: Any) -> list[CocoImage]:
         raise DatasetError("A COCO document needs a list 'images' and has none.")
     sizes: dict[Any, Size] = {}
     records: dict[Any, list[MaskRecord]] = {}
+    labels: dict[Any, list[int]] = {}
     names: dict[Any, str] = {}
     for image in document["images"]:
         try:
@@ -159,7 +198,8 @@ def from_coco(document: Any) -> list[CocoImage]:
             ) from error
         if identity in sizes:
             raise DatasetError(f"Two pictures have the id {identity!r}; each needs its own.")
-        sizes[identity], names[identity], records[identity] = size, name, []
+        sizes[identity], names[identity] = size, name
+        records[identity], labels[identity] = [], []
     for annotation in document.get("annotations") or []:
         identity = annotation.get("image_id") if isinstance(annotation, Mapping) else None
         if identity not in sizes:
@@ -168,12 +208,19 @@ def from_coco(document: Any) -> list[CocoImage]:
             )
         try:
             records[identity].append(_record(annotation, sizes[identity]))
+            label = annotation.get("label")
+            labels[identity] += [label] if type(label) is int and label > 0 else []
         except (ImageError, KeyError, TypeError, ValueError) as error:
             raise DatasetError(
                 f"Annotation {annotation.get('id')!r} of {names[identity]} cannot be read: {error}"
             ) from error
     return [
-        CocoImage(file_name=names[key], size=sizes[key], records=tuple(records[key]))
+        CocoImage(
+            file_name=names[key],
+            size=sizes[key],
+            records=tuple(records[key]),
+            labels=tuple(labels[key]) if len(labels[key]) == len(records[key]) else (),
+        )
         for key in sizes
     ]
 

@@ -3,7 +3,6 @@
 0 is background; object ``i`` of a list is ``i + 1``. PNG holds 65 535 objects, TIFF four billion.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,17 @@ from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
 from sam_plugins.errors import ImageError
-from sam_plugins.formats.rle import rle_to_crop
+from sam_plugins.formats.label_stack import label_image_objects
+from sam_plugins.formats.rle import crop_to_rle, rle_to_crop
+from sam_plugins.formats.whole import whole_file
 from sam_plugins.types import MaskRecord, Size
 
-__all__ = ["read_label_image", "records_to_label_image", "write_label_image"]
+__all__ = [
+    "label_image_to_records",
+    "read_label_image",
+    "records_to_label_image",
+    "write_label_image",
+]
 
 Labels = NDArray[np.uint16] | NDArray[np.uint32]
 
@@ -69,6 +75,52 @@ def records_to_label_image(
     return labels
 
 
+def label_image_to_records(
+    labels: NDArray[Any],
+) -> tuple[tuple[MaskRecord, ...], tuple[int, ...]]:
+    """The objects of a label image as records.
+
+    Parameters
+    ----------
+    labels
+        (H, W) integers or bool, 0 background, not negative.
+
+    Returns
+    -------
+    records, labels
+        In the order of the labels, and the label of each. Their scores are 1: nobody says how good
+        they are; their point is the centre of the pixel of the mask that is nearest its centroid.
+
+    Raises
+    ------
+    ImageError
+        If `labels` is no such array.
+    """
+    if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "biu" or labels.min() < 0:
+        raise ImageError(
+            f"A label image must be (H, W) integers from 0, found {labels.dtype} {labels.shape}."
+        )
+    height, width = labels.shape
+    records, numbers = [], []
+    for label, crop, box in label_image_objects(labels):
+        rows, columns = np.nonzero(crop)
+        distance = (rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2
+        nearest = int(np.argmin(distance))
+        records.append(
+            MaskRecord(
+                segmentation=crop_to_rle(crop, box, (height, width)),
+                box=box,
+                area=len(rows),
+                predicted_iou=1.0,
+                stability_score=1.0,
+                point_coords=(float(box[0] + columns[nearest]), float(box[1] + rows[nearest])),
+                crop_box=(0, 0, width, height),
+            )
+        )
+        numbers.append(label)
+    return tuple(records), tuple(numbers)
+
+
 def write_label_image(path: str | Path, labels: NDArray[Any]) -> None:
     """Write a label image as PNG or TIFF, by the ending of `path`; never half a file.
 
@@ -101,15 +153,11 @@ def write_label_image(path: str | Path, labels: NDArray[Any]) -> None:
     if suffix == ".png" and highest > _PNG_LIMIT:
         raise ImageError(f"A PNG holds labels up to {_PNG_LIMIT}, found {highest}: write a .tif.")
     stored = np.ascontiguousarray(labels, np.uint16 if highest <= _PNG_LIMIT else np.uint32)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{suffix}")
-    try:
+    with whole_file(path) as partial:
         if suffix == ".png":
             PillowImage.fromarray(stored).save(partial)
         else:
             tifffile.imwrite(partial, stored, compression="zlib", photometric="minisblack")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_label_image(path: str | Path) -> Labels:

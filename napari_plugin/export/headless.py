@@ -1,0 +1,165 @@
+"""What a replay needs without a window: image layers from files, and a model's answers."""
+
+import importlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from napari_plugin.export.provenance import Provenance
+from napari_plugin.export.replay import Answer
+from napari_plugin.values import Plane, PlaneMask, PromptSet
+from sam_plugins import Interaction, Refiner, TiledImage
+from sam_plugins.errors import ImageError
+from sam_plugins.ports import ImageSource, Segmenter
+
+__all__ = ["PlaneSources", "answers_of", "found_paths", "image_layers", "opened_image"]
+
+_PLANES = 4
+
+
+class PlaneSources(Protocol):
+    """An image whose planes can be shown to a model."""
+
+    def source(self, plane: Plane) -> ImageSource:
+        """One frame: the plane as RGB."""
+        ...
+
+
+def found_paths(document: Provenance, folder: Path) -> list[Path]:
+    """The files of the image: where the document says, or beside the document.
+
+    Raises
+    ------
+    ImageError
+        If it names none, or one is not there.
+    """
+    if not document.image.paths:
+        raise ImageError(
+            f"The image {document.image.name!r} was not opened from a file: save it, and give the "
+            "file with --image."
+        )
+    paths = []
+    for text in document.image.paths:
+        # The path may come from a computer of another kind.
+        name = text.replace("\\", "/").rsplit("/", 1)[-1]
+        places = [Path(text), folder / text, folder / name]
+        found = next((place for place in places if place.exists()), None)
+        if found is None:
+            raise ImageError(
+                f"The image '{text}' is not there any more: put '{name}' beside the document, or "
+                "give the file with --image."
+            )
+        paths.append(found)
+    return paths
+
+
+def image_layers(paths: Sequence[Path]) -> list[Any]:
+    """Image layers as napari makes them of files, with whatever reader is installed.
+
+    Raises
+    ------
+    ImageError
+        If a file cannot be read, or holds no image.
+    """
+    import npe2
+    from napari.layers import Image, Layer
+
+    npe2.PluginManager.instance().discover()
+    layers = []
+    for path in paths:
+        try:
+            found = npe2.read([str(path)], stack=False)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise ImageError(
+                f"napari cannot read '{path}' ({reason.rstrip('.')}): check the file, or install "
+                "the plugin that it was opened with."
+            ) from error
+        for data, *more in found:
+            options: Any = more[0] if more else {}
+            kind: Any = more[1] if len(more) > 1 else "image"
+            layer = Layer.create(data, {"name": path.stem, **options}, kind)
+            layers += [layer] if isinstance(layer, Image) else []
+    if not layers:
+        raise ImageError(
+            f"{', '.join(map(str, paths))} holds no image: give the file of the image."
+        )
+    return layers
+
+
+def opened_image(
+    document: Provenance, layers: Sequence[Any], *, any_image: bool = False
+) -> PlaneSources:
+    """The image of a document, seen as it was when the masks were made.
+
+    Parameters
+    ----------
+    document
+        Says which layers and channels, and what is black and white in them.
+    layers
+        Image layers of its files.
+    any_image
+        Go on if the pixels are not those of the document.
+
+    Raises
+    ------
+    SamPluginsError
+        If the layers are not those of the document, or their pixels differ.
+    """
+    rooms: Any = importlib.import_module("napari_plugin.layers")
+    choice = rooms.ImageChoice.from_json(document.image.choice)
+    image: Any = rooms.LayerImage(layers, choice)
+    if tuple(image.shape) != document.labels_shape:
+        raise ImageError(
+            f"The objects lie on an image of {document.labels_shape}, found "
+            f"{tuple(image.shape)}: give the image '{document.image.name}' with --image."
+        )
+    if rooms.fingerprint(image) != document.image.fingerprint and not any_image:
+        raise ImageError(
+            f"The pixels are not those that '{document.image.name}' had when the masks were made: "
+            "give that image with --image, or go on with this one by --any-image."
+        )
+    opened: PlaneSources = image
+    return opened
+
+
+def answers_of(
+    segmenter: Segmenter,
+    source: Callable[[Plane], ImageSource],
+    tiles: Mapping[str, int],
+) -> Answer:
+    """Ask a model as the plugin does.
+
+    Parameters
+    ----------
+    segmenter
+        The model.
+    source
+        ``plane -> ImageSource`` of one frame.
+    tiles
+        "tile" and "threshold" of `TiledImage`.
+    """
+    refiners: OrderedDict[Plane, Refiner] = OrderedDict()
+    tile, threshold = tiles.get("tile"), tiles.get("threshold")
+
+    def answer(plane: Plane, said: PromptSet) -> PlaneMask:
+        refiner = refiners.pop(plane, None)
+        if refiner is None:
+            shown = TiledImage(segmenter, source(plane), tile=tile, threshold=threshold)
+            refiner = Refiner(shown)
+        refiners[plane] = refiner
+        if len(refiners) > _PLANES:
+            refiners.popitem(last=False)
+        found = refiner.answer(
+            Interaction(
+                points=said.points,
+                box=said.boxes[-1] if said.boxes else None,
+                scribbles=tuple((line.vertices, line.label) for line in said.scribbles),
+                mask=said.mask,
+                answer=said.answer,
+            )
+        )
+        return PlaneMask(plane, found.box, found.crop)
+
+    return answer
