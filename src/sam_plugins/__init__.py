@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sam_plugins.stores import CachedSegmenter, open_store
     from sam_plugins.tiling import TiledImage, generate_tiled_masks
     from sam_plugins.types import Embedding, MaskRecord, Masks, Prompt
+    from sam_plugins.weights import KnownModel, download_weights, known_models
+    from sam_plugins.worker import WorkerSegmenter, WorkerStatus, open_worker
 
     __version__: str
 
@@ -33,6 +35,7 @@ __all__ = [
     "CachedSegmenter",
     "Embedding",
     "Interaction",
+    "KnownModel",
     "Limits",
     "MaskRecord",
     "Masks",
@@ -43,13 +46,18 @@ __all__ = [
     "SamPluginsError",
     "SamPredictor",
     "TiledImage",
+    "WorkerSegmenter",
+    "WorkerStatus",
     "__version__",
+    "download_weights",
     "generate_masks",
     "generate_tiled_masks",
+    "known_models",
     "load_image",
     "open_segmenter",
     "open_source",
     "open_store",
+    "open_worker",
 ]
 
 _HOMES = {
@@ -58,6 +66,7 @@ _HOMES = {
     "CachedSegmenter": "stores",
     "Embedding": "types",
     "Interaction": "interaction",
+    "KnownModel": "weights",
     "Limits": "images",
     "MaskRecord": "types",
     "Masks": "types",
@@ -68,12 +77,17 @@ _HOMES = {
     "SamPluginsError": "errors",
     "SamPredictor": "session",
     "TiledImage": "tiling",
+    "WorkerSegmenter": "worker",
+    "WorkerStatus": "worker",
+    "download_weights": "weights",
     "generate_masks": "automatic",
     "generate_tiled_masks": "tiling",
+    "known_models": "weights",
     "load_image": "images",
     "open_segmenter": "session",
     "open_source": "sources",
     "open_store": "stores",
+    "open_worker": "worker",
 }
 
 
