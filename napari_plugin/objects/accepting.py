@@ -160,9 +160,7 @@ def write_object(
     return patches, record, Accepted(object_id, written, lost)
 
 
-def _left_out(
-    owned: tuple[Region, ...], plane: Slices, where: Slices, free: Any
-) -> list[Region]:
+def _left_out(owned: tuple[Region, ...], plane: Slices, where: Slices, free: Any) -> list[Region]:
     """What we wrote on a plane and the new mask does not cover."""
     found = []
     for region in owned:
