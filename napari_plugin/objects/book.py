@@ -1,0 +1,495 @@
+"""`Book`: the objects of a labels array, and every change of them as a step that can be undone."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+
+from napari_plugin.objects import finding
+from napari_plugin.objects.accepting import (
+    POLICIES,
+    Acceptance,
+    Accepted,
+    check_mask,
+    write_object,
+)
+from napari_plugin.objects.edit import Edit, Patch, write
+from napari_plugin.objects.errors import LabelsError
+from napari_plugin.objects.history import History, Step, Undone
+from napari_plugin.objects.record import ObjectRecord
+from napari_plugin.objects.regions import (
+    Region,
+    Slices,
+    holds_any,
+    owned_in,
+    plane_box,
+    read,
+    without,
+)
+from napari_plugin.values import Plane, PlaneMask, PromptSet
+
+__all__ = ["Book", "Log"]
+
+# An array of this size is searched for its highest value each time a number is asked for.
+_SEARCHED_EACH_TIME = 1 << 24
+
+
+class Log(Protocol):
+    """What the book writes its changes to: the journal."""
+
+    def bind(self, book: "Book") -> None:
+        """Learn where the labels and the records are."""
+
+    def write(
+        self,
+        kind: str,
+        regions: Sequence[Slices],
+        records: Mapping[int, ObjectRecord | None],
+        draft: Any | None = None,
+    ) -> bool:
+        """Store how these boxes and records are now."""
+
+
+class Book:
+    """The objects of one labels array.
+
+    Parameters
+    ----------
+    array
+        Integer labels, N-D, 0 for background; anything that NumPy's slices read and write.
+    journal
+        Where every change is stored before the call returns; None for nowhere.
+    max_undo_bytes
+        What the history may cost; the oldest steps are forgotten first.
+    records
+        Of a session that is taken up again.
+
+    Attributes
+    ----------
+    on_change
+        Called with the boxes of the data that changed, after each change.
+
+    Raises
+    ------
+    LabelsError
+        If the array does not hold integers.
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        *,
+        journal: Log | None = None,
+        max_undo_bytes: int = 1 << 28,
+        records: Mapping[int, ObjectRecord] = MappingProxyType({}),
+    ) -> None:
+        self._check_type(array)
+        self.array = array
+        self.on_change: list[Callable[[tuple[Slices, ...]], None]] = []
+        self._records = dict(records)
+        self._history = History(max_undo_bytes)
+        self._given = set(self._records)
+        self._highest: int | None = None
+        self._draft: Any | None = None
+        self._journal = journal
+        if journal is not None:
+            journal.bind(self)
+
+    @staticmethod
+    def _check_type(array: Any) -> None:
+        if not np.issubdtype(array.dtype, np.integer):
+            raise LabelsError(f"Labels must be whole numbers, found {array.dtype}.")
+
+    @property
+    def records(self) -> Mapping[int, ObjectRecord]:
+        """What is known of each object, by id."""
+        return MappingProxyType(self._records)
+
+    @property
+    def draft(self) -> Any | None:
+        """The prompts that are not accepted yet, as they were last noted (JSON)."""
+        return self._draft
+
+    @property
+    def journal(self) -> Log | None:
+        """Where changes are stored."""
+        return self._journal
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return self._history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to do again."""
+        return self._history.can_redo
+
+    def rebind(self, array: Any) -> None:
+        """Go on with another array of the same shape: the layer's data were replaced."""
+        self._check_type(array)
+        if tuple(array.shape) != tuple(self.array.shape):
+            raise LabelsError(
+                f"The labels have the shape {tuple(array.shape)} now and had "
+                f"{tuple(self.array.shape)}. Start a new layer for them."
+            )
+        self.array = array
+        self._highest = None
+
+    def saw(self, value: int) -> None:
+        """Learn of a value that somebody else wrote, so that it is not given out."""
+        if self._highest is not None:
+            self._highest = max(self._highest, value)
+
+    def next_id(self) -> int:
+        """A value that no pixel holds and that this session has not given out.
+
+        Raises
+        ------
+        LabelsError
+            If the type of the labels has no number left.
+        """
+        size = int(np.prod(self.array.shape, dtype=np.int64))
+        if self._highest is None or size <= _SEARCHED_EACH_TIME:
+            self._highest = finding.highest(self.array)
+        largest = int(np.iinfo(self.array.dtype).max)
+        number = max(self._highest, max(self._given, default=0)) + 1
+        if number <= largest:
+            return number
+        return finding.lowest_free(self.array, self._given, largest)
+
+    def _take_id(self) -> int:
+        number = self.next_id()
+        self._given.add(number)
+        return number
+
+    def accept(
+        self,
+        item: Acceptance,
+        *,
+        policy: str = "keep",
+        draft: tuple[Any, Any] | None = None,
+    ) -> Accepted:
+        """Write one object; see `accept_many`."""
+        return self.accept_many([item], policy=policy, draft=draft)[0]
+
+    def accept_many(
+        self,
+        items: Sequence[Acceptance],
+        *,
+        policy: str = "keep",
+        draft: tuple[Any, Any] | None = None,
+    ) -> list[Accepted]:
+        """Write objects, as one step of the history.
+
+        Parameters
+        ----------
+        items
+            In this order: under "keep", the first holds what two of them cover.
+        policy
+            "keep": objects that are there keep their pixels. "overwrite": the new object takes
+            them.
+        draft
+            The prompts (JSON) before and after: undo gives the first back, redo the second.
+
+        Raises
+        ------
+        LabelsError
+            If a mask does not fit the labels, or no number is left: then nothing was written.
+        """
+        if policy not in POLICIES:
+            raise LabelsError(f"The overlap policy must be {_either(POLICIES)}, found {policy!r}.")
+        for item in items:
+            for mask in item.masks:
+                check_mask(mask, tuple(self.array.shape))
+            if item.object_id is not None:
+                self._check_id(item.object_id)
+        patches: list[Patch] = []
+        before: dict[int, ObjectRecord | None] = {}
+        after: dict[int, ObjectRecord | None] = {}
+        answers = []
+        try:
+            for item in items:
+                number = self._take_id() if item.object_id is None else item.object_id
+                known = after.get(number, self._records.get(number))
+                new, record, accepted = write_object(
+                    self.array, item, number, known, POLICIES[policy]
+                )
+                answers.append(accepted)
+                patches += new
+                if record is not None:
+                    before.setdefault(number, self._records.get(number))
+                    after[number] = record
+                    self._given.add(number)
+        except Exception:
+            Edit.of(patches).revert(self.array)
+            raise
+        if after or draft is not None:
+            what = f"accept object {next(iter(after), 0)}"
+            if len(after) != 1:
+                what = f"accept {len(after)} objects"
+            self._commit("accept", Step(what, Edit.of(patches), before, after, draft))
+        return answers
+
+    def _check_id(self, number: int) -> None:
+        largest = int(np.iinfo(self.array.dtype).max)
+        if not 0 < number <= largest:
+            raise LabelsError(f"An object has a number from 1 to {largest}, found {number}.")
+
+    def delete(self, object_id: int) -> int:
+        """Make every pixel of an object background, painted ones included; how many there were.
+
+        Raises
+        ------
+        LabelsError
+            If no pixel holds the number.
+        """
+        edit, count = self._recolour(object_id, 0)
+        before = {object_id: self._records.get(object_id)}
+        self._commit("delete", Step(f"delete object {object_id}", edit, before, {object_id: None}))
+        return count
+
+    def merge(self, ids: Sequence[int]) -> int:
+        """Make one object of several.
+
+        Returns
+        -------
+        kept
+            The first of the numbers: the object is opened again with its mask as the prompt.
+        """
+        numbers = list(dict.fromkeys(ids))
+        if len(numbers) < 2:
+            raise LabelsError("Choose at least two objects to merge.")
+        for number in numbers:
+            self._check_id(number)
+            if not holds_any(self.array, number):
+                raise LabelsError(f"There is no object {number} in the Labels layer.")
+        kept, *others = numbers
+        known = {number: self._records.get(number) for number in numbers}
+        edits = [self._recolour(number, kept)[0] for number in others]
+        owned = tuple(region for record in known.values() if record for region in record.owned)
+        record = ObjectRecord(kept, origin="merged", owned=owned)
+        after: dict[int, ObjectRecord | None] = {**dict.fromkeys(others), kept: record}
+        edit = Edit(tuple(patch for one in edits for patch in one.patches))
+        self._commit("merge", Step(f"merge {len(numbers)} objects", edit, known, after))
+        return kept
+
+    def split(
+        self,
+        object_id: int,
+        parts: Sequence[Sequence[PlaneMask]] | None = None,
+        *,
+        line: tuple[Plane, Sequence[tuple[float, float]]] | None = None,
+    ) -> list[int]:
+        """Make several objects of one.
+
+        Parameters
+        ----------
+        object_id
+            What to split; the largest part, or what `parts` leaves, keeps the number.
+        parts
+            The pixels of each new object; by default those that are not connected.
+        line
+            Where to cut on one plane: (x, y) in pixels of the plane.
+
+        Returns
+        -------
+        ids
+            Of all parts, `object_id` first.
+
+        Raises
+        ------
+        LabelsError
+            If there is no such object or there is nothing to split.
+        """
+        self._check_id(object_id)
+        if parts is not None:
+            for masks in parts:
+                for mask in masks:
+                    check_mask(mask, tuple(self.array.shape))
+            groups = [
+                [Region.of(*plane_box(m.plane, m.box, m.crop)) for m in masks] for masks in parts
+            ]
+        elif line is not None:
+            groups = [[part] for part in finding.cut(self.array, object_id, *line)[1:]]
+        else:
+            groups = [[part] for part in finding.components(self.array, object_id)[1:]]
+        known = self._records.get(object_id)
+        owned = known.owned if known else ()
+        patches: list[Patch] = []
+        after: dict[int, ObjectRecord | None] = {}
+        try:
+            for group in groups:
+                number, new = self._take_id(), []
+                for region in group:
+                    mask = region.mask() & (read(self.array, region.slices) == object_id)
+                    patch, _ = write(self.array, region.slices, mask, number)
+                    new += [patch] if patch else []
+                if new:
+                    after[number] = ObjectRecord(
+                        number, origin="split", owned=tuple(patch.region for patch in new)
+                    )
+                    patches += new
+        except LabelsError:
+            Edit.of(patches).revert(self.array)
+            raise
+        if not after:
+            raise LabelsError(f"Object {object_id} is in one piece: draw a line across it to cut.")
+        for patch in patches:
+            ours = owned_in(owned, patch.region.slices) & ~patch.region.mask()
+            owned = without(owned, patch.region.slices)
+            owned = (*owned, Region.of(patch.region.slices, ours)) if ours.any() else owned
+        before: dict[int, ObjectRecord | None] = {**dict.fromkeys(after), object_id: known}
+        after[object_id] = ObjectRecord(object_id, origin="split", owned=owned)
+        what = f"split object {object_id} into {len(after)}"
+        self._commit("split", Step(what, Edit.of(patches), before, after))
+        return [object_id, *(number for number in after if number != object_id)]
+
+    def relabel(self, old: int, new: int | None = None) -> int:
+        """Give an object another number, the next free one by default; the new number."""
+        if new is not None:
+            self._check_id(new)
+            if new in self._records or holds_any(self.array, new):
+                raise LabelsError(f"Number {new} is taken. Merge the objects or choose another.")
+        known = self._records.get(old)
+        if not holds_any(self.array, old):
+            raise LabelsError(f"There is no object {old} in the Labels layer.")
+        number = self._take_id() if new is None else new
+        edit, _ = self._recolour(old, number)
+        self._given.add(number)
+        moved = replace(known, id=number) if known else None
+        step = Step(
+            f"number object {old} as {number}",
+            edit,
+            {old: known, number: None},
+            {old: None, number: moved},
+        )
+        self._commit("relabel", step)
+        return number
+
+    def _recolour(self, old: int, new: int) -> tuple[Edit, int]:
+        self._check_id(old)
+        # Found before anything is written: the blocks are read one by one.
+        found = [Region.of(where, mask) for where, mask in finding.pixels_of(self.array, old)]
+        if not found:
+            raise LabelsError(f"There is no object {old} in the Labels layer.")
+        written = [write(self.array, region.slices, region.mask(), new) for region in found]
+        return Edit.of([patch for patch, _ in written]), sum(count for _, count in written)
+
+    def at(self, position: Sequence[float]) -> int:
+        """The object at a position (pixels, one number for each data axis); 0 for none."""
+        where = tuple(int(np.floor(value + 0.5)) for value in position)
+        shape = tuple(self.array.shape)
+        if len(where) != len(shape):
+            return 0
+        if not all(0 <= value < size for value, size in zip(where, shape, strict=True)):
+            return 0
+        return int(np.asarray(self.array[where]))
+
+    def mask_of(self, object_id: int, plane: Plane) -> PlaneMask | None:
+        """The pixels of an object on a plane; None if it has none there."""
+        return finding.mask_on(self.array, object_id, plane)
+
+    def reopen(self, object_id: int, plane: Plane | None = None) -> ObjectRecord:
+        """The record of an object, with prompts to go on from.
+
+        Parameters
+        ----------
+        object_id
+            The object; it need not be ours.
+        plane
+            Where the user is. If the object has pixels there and nothing was said about them,
+            they become a mask prompt, and what is accepted next replaces them.
+
+        Raises
+        ------
+        LabelsError
+            If no pixel holds the number and nothing is known of it.
+        """
+        known = self._records.get(object_id)
+        said: dict[Plane, PromptSet] = dict(known.prompts) if known else {}
+        if plane is not None and plane not in said:
+            mask = self.mask_of(object_id, plane)
+            if mask is not None:
+                said[plane] = PromptSet(mask=finding.plane_rle(mask, self.array.shape))
+                region = Region.of(*plane_box(plane, mask.box, mask.crop))
+                kept = known or ObjectRecord(object_id, origin="imported")
+                owned = (*without(kept.owned, region.slices), region)
+                known = replace(kept, owned=owned)
+                self._set({object_id: known})
+        if known is None:
+            if object_id <= 0 or not holds_any(self.array, object_id):
+                raise LabelsError(f"There is no object {object_id} in the Labels layer.")
+            known = ObjectRecord(object_id, origin="imported")
+        return replace(known, prompts=said)
+
+    def note_draft(self, before: Any, after: Any, description: str = "prompt") -> None:
+        """A change of the prompts (JSON) as a step that can be undone."""
+        self._commit("draft", Step(description, draft=(before, after)))
+
+    def undo(self) -> Undone | None:
+        """Take the last step back; None if there is nothing.
+
+        Pixels that no longer hold what the step wrote (a brush, another program) are left alone.
+        """
+        step = self._history.next_undo()
+        if step is None:
+            return None
+        pixels = step.edit.revert(self.array)
+        draft = None if step.draft is None else step.draft[0]
+        return self._moved("undo", step, step.before, draft, pixels)
+
+    def redo(self) -> Undone | None:
+        """Do the step again that was taken back last; None if there is nothing."""
+        step = self._history.next_redo()
+        if step is None:
+            return None
+        pixels = step.edit.reapply(self.array)
+        draft = None if step.draft is None else step.draft[1]
+        return self._moved("redo", step, step.after, draft, pixels)
+
+    def _moved(
+        self,
+        kind: str,
+        step: Step,
+        records: Mapping[int, ObjectRecord | None],
+        draft: Any | None,
+        pixels: int,
+    ) -> Undone:
+        self._set(records)
+        self._store(kind, step.edit.regions, records, draft)
+        return Undone(step.description, draft, step.edit.regions, pixels)
+
+    def _commit(self, kind: str, step: Step) -> None:
+        self._history.add(step)
+        self._set(step.after)
+        draft = None if step.draft is None else step.draft[1]
+        self._store(kind, step.edit.regions, step.after, draft)
+
+    def _set(self, records: Mapping[int, ObjectRecord | None]) -> None:
+        for number, record in records.items():
+            if record is None:
+                self._records.pop(number, None)
+            else:
+                self._records[number] = record
+
+    def _store(
+        self,
+        kind: str,
+        regions: tuple[Slices, ...],
+        records: Mapping[int, ObjectRecord | None],
+        draft: Any | None,
+    ) -> None:
+        if draft is not None:
+            self._draft = draft
+        if self._journal is not None:
+            self._journal.write(kind, regions, records, draft)
+        if regions:
+            for changed in tuple(self.on_change):
+                changed(regions)
+
+
+def _either(names: Mapping[str, Any]) -> str:
+    return " or ".join(f'"{name}"' for name in names)
