@@ -66,7 +66,7 @@ class LayerImage:
         self._shown = self._channels_shown(choice)
         self._note = ""
         self._lock = Lock()
-        self._contrast = [tuple(float(v) for v in layer.contrast_limits) for layer in self.layers]
+        self._contrast = [_pair(layer.contrast_limits) for layer in self.layers]
         self._asked = choice
         self._limits = choice.limits
         if choice.limits is not None and len(choice.limits) != len(self._shown):
@@ -315,3 +315,7 @@ def _check_layers(layers: Sequence[Any]) -> None:
             f"{_named(layers)} cannot be channels of one image: they need equal shapes, one "
             "resolution and no colours of their own."
         )
+
+
+def _pair(limits: Sequence[float]) -> tuple[float, float]:
+    return float(limits[0]), float(limits[1])

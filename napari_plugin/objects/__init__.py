@@ -3,3 +3,10 @@
 No Qt and no model: it works on anything that is indexed like a NumPy array, and `LabelsWatch` alone
 knows a napari layer.
 """
+
+from napari_plugin.objects.accepting import Acceptance, Accepted
+from napari_plugin.objects.book import Book
+from napari_plugin.objects.history import Undone
+from napari_plugin.objects.record import ObjectRecord
+
+__all__ = ["Acceptance", "Accepted", "Book", "ObjectRecord", "Undone"]

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from napari_plugin.layers import ImageChoice, world_to_plane
-from napari_plugin.objects import Acceptance
+from napari_plugin.layers import ImageChoice
 from napari_plugin.session.answers import Answers
 from napari_plugin.session.draft import Draft
+from napari_plugin.session.keeping import what_to_keep
 from napari_plugin.session.preview import Preview
 from napari_plugin.session.prompt_layers import PromptLayers, Sign
 from napari_plugin.session.target import Target
+from napari_plugin.session.view import located, looking_at
 from napari_plugin.values import Plane, PlaneMask, PromptSet
 from sam_plugins.errors import SamPluginsError
 
@@ -92,14 +93,15 @@ class Annotator:
                 choice,
                 labels=labels,
                 detail=detail,
-                warn=lambda sentence: self.notify("warning", sentence),
             )
         except SamPluginsError as error:
             self.notify("error", str(error))
             return False
         self.close_image()
         self.target = target
-        self.prompts = PromptLayers(self.viewer, target.ndim, target.placed(), self._on_prompts)
+        self.prompts = PromptLayers(
+            self.viewer, len(target.shape), target.placed(), self._on_prompts
+        )
         self.preview = Preview(self.viewer, target.place_crop)
         self.answers = Answers(self.service, target.pictures, self._on_answer, self._on_failed)
         self.viewer.dims.events.current_step.connect(self._on_view)
@@ -122,6 +124,13 @@ class Annotator:
         self.target = self.prompts = self.preview = self.answers = None
         self.prompting = False
         self.forget_draft()
+
+    def model_changed(self) -> None:
+        """Another model answers from now on: masks that are not kept are asked for again."""
+        if self.answers is not None:
+            self.answers.forget()
+            self.answers.want(self.draft, self.plane)
+            self.look()
 
     @property
     def plane(self) -> Plane | None:
@@ -212,6 +221,24 @@ class Annotator:
     # -- objects ------------------------------------------------------------------------------
 
     @property
+    def open_ids(self) -> tuple[int, ...]:
+        """Kept objects that are open again."""
+        return tuple(sorted(set(self._ids.values())))
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether masks are on their way."""
+        return self.answers is not None and self.answers.pending
+
+    @property
+    def blocked_by(self) -> str | None:
+        """The name of the active layer, if it has a tool in hand that clicks belong to."""
+        active = self.viewer.layers.selection.active
+        if active is None or str(getattr(active, "mode", "pan_zoom")) == "pan_zoom":
+            return None
+        return str(active.name)
+
+    @property
     def has_draft(self) -> bool:
         """Whether there is anything to keep or to clear."""
         return bool(self.draft) or bool(self.found)
@@ -233,7 +260,9 @@ class Annotator:
             self.changed()
             return False
         self._accepting = False
-        items, left, problems = self._acceptances()
+        items, left, problems = what_to_keep(
+            self.draft, self.found, self.origins, self._ids, self.answers
+        )
         for problem in problems:
             self.notify("warning", problem)
         if not items:
@@ -244,45 +273,19 @@ class Annotator:
         except SamPluginsError as error:
             self.notify("error", str(error))
             return False
+        self.target.log.add(
+            *(
+                self.target.log.accepted(each.id, item, self.policy)
+                for each, item in zip(kept, items, strict=True)
+                if each.id
+            )
+        )
         lost = sum(each.lost for each in kept)
         if lost:
             self.notify("info", f"{lost:,} pixels belong to other objects and stay theirs.")
         self.found, self.origins, self._ids = {}, {}, {}
         self._take(left, show=True)
         return True
-
-    def _acceptances(self) -> tuple[list[Acceptance], Draft, list[str]]:
-        """What can be kept, the draft that is left, and why."""
-        items: list[Acceptance] = []
-        left: dict[int, dict[Plane, PromptSet]] = {}
-        problems: list[str] = []
-        for number in sorted({*self.draft.objects, *self.found}):
-            masks = dict(self.found.get(number, {}))
-            said: dict[Plane, PromptSet] = dict(self.draft.objects.get(number, {}))
-            known = [self.answers.get(number, plane) for plane in said] if self.answers else []
-            wrong = [answer.problem for answer in known if answer is not None and answer.problem]
-            if wrong or None in known:
-                problems += wrong[:1]
-                left[number] = said
-                continue
-            answers = [answer for answer in known if answer is not None]
-            masks |= {answer.mask.plane: answer.mask for answer in answers if answer.mask}
-            whole = tuple(mask for mask in masks.values() if mask.crop.any())
-            if not whole:
-                problems.append("The model finds nothing there: add a point, or draw a box.")
-                left[number] = said
-                continue
-            items.append(
-                Acceptance(
-                    masks=whole,
-                    prompts=said,
-                    object_id=self._ids.get(number),
-                    origin=self.origins.get(number, "prompt"),
-                    score=min((answer.score for answer in answers), default=None),
-                    model_id=answers[0].model_id if answers else "",
-                )
-            )
-        return items, Draft(left), problems
 
     def undo(self) -> None:
         """Take the last step back: a prompt, or what was kept, deleted, merged or split."""
@@ -300,6 +303,7 @@ class Annotator:
         if step is None:
             self.notify("info", nothing)
             return
+        getattr(self.target.log, which)()
         if step.draft is not None:
             self.found, self.origins = {}, {}
             self._ids = {int(n): int(i) for n, i in step.draft.get("ids", {}).items()}
@@ -336,6 +340,20 @@ class Annotator:
         if mask.plane == self.plane:
             self.refresh_preview()
 
+    @property
+    def ids(self) -> Mapping[int, int]:
+        """Which numbers of the draft stand for kept objects, and for which."""
+        return dict(self._ids)
+
+    def begin_following(self, numbers: Mapping[int, int], axis: int, plane: Plane) -> None:
+        """Make room for masks that are about to be found along an axis through a plane."""
+        self._ids |= dict(numbers)
+        for planes in self.found.values():
+            for old in [p for p in planes if p.at(axis, plane.index[axis]) == plane]:
+                del planes[old]
+        self.found = {number: planes for number, planes in self.found.items() if planes}
+        self.refresh_preview()
+
     def _state(self) -> dict[str, Any]:
         ids = {str(number): identity for number, identity in self._ids.items()}
         return {"prompts": self.draft.to_json(), "ids": ids}
@@ -344,6 +362,7 @@ class Annotator:
         ids = {str(number): identity for number, identity in self._ids.items()}
         if self.target is not None:
             self.target.book.note_draft(before, {"prompts": draft.to_json(), "ids": ids})
+            self.target.log.add()
 
     def _take(self, draft: Draft, *, show: bool) -> None:
         self.draft = draft
@@ -394,17 +413,9 @@ class Annotator:
     def look(self) -> None:
         """Encode what is on screen, then what is next to it, in the background."""
         if self.target is not None and self.plane is not None:
-            self.service.prepare(self.target.preparations(self.plane, self._looking_at()))
-
-    def _looking_at(self) -> tuple[float, float] | None:
-        if self.target is None or self.plane is None:
-            return None
-        centre = list(self.viewer.dims.point)
-        for axis, value in zip(
-            self.viewer.dims.displayed, self.viewer.scene.camera.center[-2:], strict=False
-        ):
-            centre[axis] = value
-        return world_to_plane(self.target.image, self.plane, centre, self.viewer.dims)
+            self.service.prepare(
+                self.target.preparations(self.plane, looking_at(self.target.image, self.viewer))
+            )
 
     def refresh_preview(self) -> None:
         """Show the masks of the plane in view."""
@@ -423,27 +434,18 @@ class Annotator:
         self.preview.show(sorted(masks.items()))
 
     def locate(self, position: Sequence[float]) -> tuple[Plane, tuple[float, float]] | None:
-        """The plane in view, and the xy in it of a place in the world; None and a sentence if none."""
+        """The plane in view and the xy in it of a place in the world.
+
+        None, and a sentence, if there is none.
+        """
         if self.target is None:
             self.notify("info", "Choose an image first.")
             return None
         try:
-            plane = self.target.image.plane(self.viewer.dims)
+            return located(self.target.image, self.viewer.dims, position, self.draft)
         except SamPluginsError as error:
             self.notify("warning", str(error))
             return None
-        first = next((drawn for _, drawn, _ in self.draft.prompts()), plane)
-        if (first.rows, first.columns) != (plane.rows, plane.columns):
-            self.notify(
-                "warning",
-                "The prompts lie on planes of another orientation: keep or clear them first.",
-            )
-            return None
-        x, y = world_to_plane(self.target.image, plane, position, self.viewer.dims)
-        height, width = self.target.image.size(plane)
-        if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
-            return None
-        return plane, (float(x), float(y))
 
     def _owner(self, plane: Plane, xy: tuple[float, float]) -> int:
         """Whose a point is: the object whose box is around it, else the last one."""

@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 
 from napari_plugin.session.annotator import Annotator
+from napari_plugin.session.key_masks import key_masks
 from napari_plugin.values import Plane, PlaneMask, PromptSet
 from sam_plugins import (
     AutomaticSettings,
     MaskRecord,
     Progress,
+    follow_objects,
     generate_masks,
     generate_tiled_masks,
 )
 from sam_plugins.formats import rle_to_crop
-from sam_plugins.ports import Segmenter
+from sam_plugins.ports import Followed, Segmenter
 from sam_plugins.types import Box
 
 __all__ = ["Found", "Jobs"]
@@ -106,6 +108,49 @@ class Jobs:
                     yield event
 
         self._start("automatic", "Find everything", make, stop)
+        return True
+
+    def follow(self, axis: int, frames: range, *, kept: bool) -> bool:
+        """Follow objects along an axis, from the slices where they are known.
+
+        Parameters
+        ----------
+        axis
+            z or t.
+        frames
+            To which positions of it.
+        kept
+            Follow the kept objects of the plane in view; otherwise those that are prompted.
+        """
+        target, plane = self._annotator.target, self._annotator.plane
+        if not self._may_start() or target is None or plane is None:
+            return False
+        keys, numbers = key_masks(self._annotator, plane, axis, kept=kept)
+        if not keys:
+            self._annotator.notify(
+                "info",
+                "There is nothing to follow: "
+                + ("keep an object on this slice first." if kept else "prompt an object first."),
+            )
+            return False
+        source, image = target.image.source(plane, axis), target.image
+        stop = Event()
+
+        def make(segmenter: Segmenter) -> Iterator[Progress | Found]:
+            for event in follow_objects(segmenter, source, keys, frames=frames):
+                if stop.is_set():
+                    return
+                if isinstance(event, Followed):
+                    if not event.is_key:
+                        there = plane.at(axis, event.frame)
+                        height, width = image.size(plane)
+                        mask = _placed(there, event.record, (0, 0, width, height))
+                        yield Found(event.object_id, mask)
+                elif isinstance(event, Progress):
+                    yield event
+
+        self._annotator.begin_following(numbers, axis, plane)
+        self._start("propagated", "Follow", make, stop)
         return True
 
     def _may_start(self) -> bool:

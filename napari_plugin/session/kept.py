@@ -1,15 +1,21 @@
 """What can be done with objects that were kept: open again, delete, merge, split."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from skimage.draw import line as drawn_line
 
+from napari_plugin.export import (
+    Operation,
+    delete_operation,
+    merge_operation,
+    split_operation,
+)
+from napari_plugin.objects import Book
 from napari_plugin.session.annotator import Annotator
 from napari_plugin.session.draft import Draft
 from napari_plugin.values import Plane, PlaneMask, PromptSet
 from sam_plugins.errors import SamPluginsError
-from sam_plugins.formats import crop_to_rle
 
 __all__ = ["KeptObjects"]
 
@@ -49,12 +55,7 @@ class KeptObjects:
                 "warning", "There are prompts that were not kept: keep (K) or clear (Q) them first."
             )
             return False
-        record = target.book.reopen(identity)
-        prompts: dict[Plane, PromptSet] = dict(record.prompts)
-        mask = target.book.mask_of(identity, plane)
-        if not prompts.get(plane) and mask is not None:
-            rle = crop_to_rle(mask.crop, mask.box, target.image.size(plane))
-            prompts[plane] = PromptSet(mask=rle)
+        prompts: dict[Plane, PromptSet] = dict(target.book.reopen(identity, plane).prompts)
         if not any(prompts.values()):
             self._annotator.notify("warning", f"Object {identity} has no pixels on this slice.")
             return False
@@ -66,7 +67,8 @@ class KeptObjects:
         """Delete the object under a place in the world, on all slices."""
         identity = self._named(position, "delete it")
         return bool(identity) and self._done(
-            lambda book: book.delete(identity), f"Object {identity} was deleted."
+            lambda book: (book.delete(identity), delete_operation([identity]))[1],
+            f"Object {identity} was deleted.",
         )
 
     def merge(self, position: Sequence[float]) -> bool:
@@ -82,7 +84,8 @@ class KeptObjects:
             return False
         kept = ids[0]
         merged = self._done(
-            lambda book: book.merge(ids), f"{len(ids)} objects are one now: {kept}."
+            lambda book: (book.merge(ids), merge_operation(ids, kept))[1],
+            f"{len(ids)} objects are one now: {kept}.",
         )
         if merged:
             self._annotator.discard()
@@ -94,22 +97,17 @@ class KeptObjects:
         target, plane = self._annotator.target, self._annotator.plane
         if not identity or target is None or plane is None:
             return False
-        cut = self._cut(plane, identity)
+        scribble = self._scribble(plane)
         ids: list[int] = []
 
-        def split(book: object) -> None:
-            ids.extend(target.book.split(identity, cut=cut))
+        def split(book: Book) -> Operation:
+            ids.extend(book.split(identity, line=None if scribble is None else (plane, scribble)))
+            masks = [(each, mask) for each in ids for mask in self._masks_of(each)]
+            return split_operation(identity, masks, target.shape)
 
         if not self._done(split, ""):
             return False
-        if len(ids) < 2:
-            self._annotator.notify(
-                "info",
-                f"Object {identity} is in one piece: scribble a line through it (Shift+S), then "
-                "split it (Shift+X).",
-            )
-            return False
-        if cut is not None:
+        if scribble is not None:
             self._annotator.discard()
         self._annotator.notify("info", f"Object {identity} is now {', '.join(map(str, ids))}.")
         return True
@@ -122,12 +120,12 @@ class KeptObjects:
             self._annotator.notify("info", f"Put the mouse on a kept object to {purpose}.")
         return identity
 
-    def _done(self, act: object, sentence: str) -> bool:
+    def _done(self, act: Callable[[Book], Operation], sentence: str) -> bool:
         target = self._annotator.target
-        if target is None or not callable(act):
+        if target is None:
             return False
         try:
-            act(target.book)
+            target.log.add(act(target.book))
         except SamPluginsError as error:
             self._annotator.notify("error", str(error))
             return False
@@ -168,23 +166,24 @@ class KeptObjects:
         height, width = target.image.size(plane)
         return self._id_at(plane, x, y) if 0 <= x < width and 0 <= y < height else 0
 
-    def _cut(self, plane: Plane, identity: int) -> PlaneMask | None:
-        """The pixels of the scribbles on a plane; None if there are none."""
+    def _scribble(self, plane: Plane) -> tuple[tuple[float, float], ...] | None:
+        """The first scribble on a plane; None if there is none."""
+        for planes in self._annotator.draft.objects.values():
+            for line in planes.get(plane, PromptSet()).scribbles:
+                return line.vertices
+        return None
+
+    def _masks_of(self, identity: int) -> Iterator[PlaneMask]:
+        """The pixels of an object, plane by plane along the last two axes."""
         target = self._annotator.target
-        lines = [
-            line.vertices
-            for planes in self._annotator.draft.objects.values()
-            for line in planes.get(plane, PromptSet()).scribbles
-        ]
-        if target is None or not lines:
-            return None
-        height, width = target.image.size(plane)
-        drawn = np.zeros((height, width), bool)
-        for vertices in lines:
-            for x, y in _pixels(vertices):
-                if 0 <= x < width and 0 <= y < height:
-                    drawn[y, x] = True
-        return PlaneMask(plane, (0, 0, width, height), drawn)
+        if target is None:
+            return
+        rows, columns = len(target.shape) - 2, len(target.shape) - 1
+        for place in np.ndindex(target.shape[:-2]):
+            plane = Plane(rows, columns, (*(int(n) for n in place), 0, 0))
+            mask = target.book.mask_of(identity, plane)
+            if mask is not None:
+                yield mask
 
 
 def _pixels(vertices: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
@@ -192,6 +191,6 @@ def _pixels(vertices: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     ends = [(round(x), round(y)) for x, y in vertices]
     for (x0, y0), (x1, y1) in zip(ends, ends[1:] or ends, strict=False):
-        rows, columns = drawn_line(y0, x0, y1, x1)
+        rows, columns = drawn_line(y0, x0, y1, x1)  # type: ignore[no-untyped-call]
         found += list(zip(columns.tolist(), rows.tolist(), strict=True))
     return found

@@ -27,7 +27,7 @@ KEYS: Mapping[str, tuple[str, str]] = {
 """Action -> key, and what it does. None is one of napari's, whichever layer is active."""
 
 
-def bind_keys(viewer: Any, dock: QWidget, actions: Mapping[str, Callable[[], None]]) -> None:
+def bind_keys(viewer: Any, dock: QWidget, actions: Mapping[str, Callable[[], Any]]) -> None:
     """Bind `KEYS`: on the canvas through the viewer, and in the dock widget.
 
     Parameters
@@ -56,7 +56,7 @@ def _for_napari(key: str) -> str:
     return key.replace("+", "-")
 
 
-def _pressed(action: Callable[[], None]) -> Callable[[Any], None]:
+def _pressed(action: Callable[[], Any]) -> Callable[[Any], None]:
     def pressed(viewer: Any) -> None:
         action()
 

@@ -6,6 +6,7 @@ from typing import Any
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_plugin.session.annotator import POLICIES, Annotator
+from napari_plugin.session.words import answer_words, object_words
 from napari_plugin.ui.keys import KEYS
 from napari_plugin.ui.rows import Panel, button, choice, note, row
 
@@ -23,7 +24,7 @@ class PromptPanel(Panel):
         Name of an action of `KEYS` -> what it does.
     """
 
-    def __init__(self, annotator: Annotator, actions: Mapping[str, Callable[[], None]]) -> None:
+    def __init__(self, annotator: Annotator, actions: Mapping[str, Callable[[], Any]]) -> None:
         super().__init__()
         self._annotator = annotator
         self.buttons: dict[str, QPushButton] = {}
@@ -73,14 +74,15 @@ class PromptPanel(Panel):
         self.buttons["next_answer"].setEnabled(bool(seen.draft))
         self.buttons["discard"].setEnabled(seen.has_draft)
         self.buttons["accept"].setEnabled(seen.has_draft)
-        self.buttons["undo"].setEnabled(seen.can_undo)
-        self.buttons["redo"].setEnabled(seen.can_redo)
+        book = None if seen.target is None else seen.target.book
+        self.buttons["undo"].setEnabled(book is not None and book.can_undo)
+        self.buttons["redo"].setEnabled(book is not None and book.can_redo)
         for name in ("background", "box", "scribble"):
             self.buttons[name].setEnabled(seen.target is not None)
         for name in ("reopen", "delete", "merge", "split"):
             self.buttons[name].setEnabled(seen.target is not None)
-        self.answer.setText(seen.answer_text)
-        self.objects.setText(seen.objects_text)
+        self.answer.setText(answer_words(seen))
+        self.objects.setText(object_words(seen))
 
     def _set_policy(self) -> None:
         self._annotator.policy = self.policy.currentData()
