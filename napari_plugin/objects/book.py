@@ -51,6 +51,9 @@ class Log(Protocol):
     ) -> bool:
         """Store how these boxes and records are now."""
 
+    def note_about(self, **changes: Any) -> None:
+        """Store what is different now: the layer's name, the model, the settings."""
+
 
 class Book:
     """The objects of one labels array.
@@ -63,7 +66,7 @@ class Book:
         Where every change is stored before the call returns; None for nowhere.
     max_undo_bytes
         What the history may cost; the oldest steps are forgotten first.
-    records
+    records, draft
         Of a session that is taken up again.
 
     Attributes
@@ -84,6 +87,7 @@ class Book:
         journal: Log | None = None,
         max_undo_bytes: int = 1 << 28,
         records: Mapping[int, ObjectRecord] = MappingProxyType({}),
+        draft: Any | None = None,
     ) -> None:
         self._check_type(array)
         self.array = array
@@ -92,7 +96,7 @@ class Book:
         self._history = History(max_undo_bytes)
         self._given = set(self._records)
         self._highest: int | None = None
-        self._draft: Any | None = None
+        self._draft = draft
         self._journal = journal
         if journal is not None:
             journal.bind(self)

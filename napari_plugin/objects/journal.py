@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["About", "Journal", "lock_of"]
 
 _BLOCK_ELEMENTS = 1 << 20
+_APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +128,15 @@ class Journal:
             self._attempt(self._rewrite)
 
     def note_settings(self, settings: Mapping[str, Any]) -> None:
-        """Store the settings of the session (JSON) and the model among them, if it changed."""
-        if dict(settings) != dict(self.about.settings):
-            self.about = replace(self.about, settings=dict(settings))
-            self._add({"kind": "settings", "settings": dict(settings)}, (), sync=False)
+        """Store the settings of the session (JSON), if they changed."""
+        self.note_about(settings=dict(settings))
+
+    def note_about(self, **changes: Any) -> None:
+        """Store what is different now: the `layer`'s name, the `model_id`, the `settings`."""
+        about = replace(self.about, **changes)
+        if about.to_json() != self.about.to_json():
+            self.about = about
+            self._add({"kind": "about", "about": about.to_json()}, (), sync=False)
 
     def write(
         self,
@@ -171,9 +177,8 @@ class Journal:
         with self._guard:
             empty = not self._actions and not (self._book and self._book.records)
             self._add({"kind": "closed", "saved": saved}, (), sync=True)
-            if self._file >= 0:
-                os.close(self._file)
-            self._file, self._book = -1, None
+            self._release()
+            self._book = None
             if saved or empty:
                 self.path.unlink(missing_ok=True)
             self._lock.release()
@@ -183,7 +188,7 @@ class Journal:
 
     def _add(self, said: Mapping[str, Any], regions: Sequence[Slices], *, sync: bool) -> bool:
         with self._guard:
-            self._actions += said["kind"] not in ("closed", "settings")
+            self._actions += said["kind"] not in ("closed", "about")
             for where in regions:
                 self._touched[tuple((part.start, part.stop) for part in where)] = where
             if self._behind or self._file < 0:
@@ -203,7 +208,11 @@ class Journal:
             os.fsync(self._file)
         self._size += len(data)
         if self._size > max(1 << 24, 4 * self._smallest):
-            self._rewrite()
+            try:
+                self._rewrite()
+            except OSError:
+                # No room for a second file: the long one is whole. Try again when it has doubled.
+                self._smallest = self._size
 
     def _blocks(self, regions: Sequence[Slices]) -> list[Block]:
         if self._book is None:
@@ -220,20 +229,30 @@ class Journal:
         partial = self.path.with_suffix(".partial")
         if not self._lock.is_locked:
             self._lock.acquire()
-        file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        file = os.open(partial, os.O_TRUNC | _APPENDING, 0o600)
         try:
-            size = self._write_state(file)
-            os.fsync(file)
+            try:
+                size = self._write_state(file)
+                os.fsync(file)
+            finally:
+                os.close(file)
+            # Some systems replace no file that is open.
+            self._release()
             os.replace(partial, self.path)
         except BaseException:
-            os.close(file)
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
+            if self._size and self._file < 0:
+                self._file = os.open(self.path, _APPENDING, 0o600)
             raise
+        self._file = os.open(self.path, _APPENDING, 0o600)
+        self._size, self._smallest, self._behind = size, size, False
+        _sync_folder(self.path.parent)
+
+    def _release(self) -> None:
         if self._file >= 0:
             os.close(self._file)
-        self._file, self._size, self._smallest, self._behind = file, size, size, False
-        _sync_folder(self.path.parent)
+        self._file = -1
 
     def _write_state(self, file: int) -> int:
         book = self._book

@@ -174,10 +174,13 @@ def restore(path: Path) -> Restored:
             if about is None:
                 raise ValueError("it does not begin with what it belongs to")
             _take(frame, records, about)
-            if kind == "settings":
-                about = About.from_json({**about.to_json(), "settings": frame.said["settings"]})
+            if kind == "about":
+                newer = About.from_json(frame.said["about"])
+                if (newer.shape, newer.dtype) != (about.shape, about.dtype):
+                    raise ValueError("the labels have another shape or type")
+                about = newer
             draft = frame.said.get("draft", draft)
-            changed |= kind not in ("begin", "labels", "settings", "closed")
+            changed |= kind not in ("begin", "labels", "about", "closed")
             for block in frame.blocks:
                 _check(block, about)
                 # The newest of a box is written last, where it may lie over others.
