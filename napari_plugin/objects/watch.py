@@ -198,7 +198,8 @@ class LabelsWatch:
             )
             return
         self._steps = block_steps(self._book.array, _BLOCK_ELEMENTS)
-        self._look(list(blocks_of(self._book.array, _BLOCK_ELEMENTS)), certain=True)
+        if isinstance(self._book.array, np.ndarray):
+            self._look(list(blocks_of(self._book.array, _BLOCK_ELEMENTS)), certain=True)
 
     def _renamed(self, event: Any = None) -> None:
         journal = self._book.journal
