@@ -18,22 +18,19 @@ from napari_plugin.objects.accepting import (
 from napari_plugin.objects.edit import Edit, Patch, write
 from napari_plugin.objects.errors import LabelsError
 from napari_plugin.objects.history import History, Step, Undone
+from napari_plugin.objects.numbering import Numbering
+from napari_plugin.objects.parting import part
 from napari_plugin.objects.record import ObjectRecord
 from napari_plugin.objects.regions import (
     Region,
     Slices,
     holds_any,
-    owned_in,
     plane_box,
-    read,
     without,
 )
 from napari_plugin.values import Plane, PlaneMask, PromptSet
 
 __all__ = ["Book", "Log"]
-
-# An array of this size is searched for its highest value each time a number is asked for.
-_SEARCHED_EACH_TIME = 1 << 24
 
 
 class Log(Protocol):
@@ -51,6 +48,9 @@ class Log(Protocol):
     ) -> bool:
         """Store how these boxes and records are now."""
 
+    def note_about(self, **changes: Any) -> None:
+        """Store what is different now: the layer's name, the model, the settings."""
+
 
 class Book:
     """The objects of one labels array.
@@ -63,7 +63,7 @@ class Book:
         Where every change is stored before the call returns; None for nowhere.
     max_undo_bytes
         What the history may cost; the oldest steps are forgotten first.
-    records
+    records, draft
         Of a session that is taken up again.
 
     Attributes
@@ -84,15 +84,15 @@ class Book:
         journal: Log | None = None,
         max_undo_bytes: int = 1 << 28,
         records: Mapping[int, ObjectRecord] = MappingProxyType({}),
+        draft: Any | None = None,
     ) -> None:
         self._check_type(array)
         self.array = array
         self.on_change: list[Callable[[tuple[Slices, ...]], None]] = []
         self._records = dict(records)
         self._history = History(max_undo_bytes)
-        self._given = set(self._records)
-        self._highest: int | None = None
-        self._draft: Any | None = None
+        self._numbers = Numbering(array, self._records)
+        self._draft = draft
         self._journal = journal
         if journal is not None:
             journal.bind(self)
@@ -136,12 +136,11 @@ class Book:
                 f"{tuple(self.array.shape)}. Start a new layer for them."
             )
         self.array = array
-        self._highest = None
+        self._numbers.rebind(array)
 
     def saw(self, value: int) -> None:
         """Learn of a value that somebody else wrote, so that it is not given out."""
-        if self._highest is not None:
-            self._highest = max(self._highest, value)
+        self._numbers.saw(value)
 
     def next_id(self) -> int:
         """A value that no pixel holds and that this session has not given out.
@@ -151,19 +150,8 @@ class Book:
         LabelsError
             If the type of the labels has no number left.
         """
-        size = int(np.prod(self.array.shape, dtype=np.int64))
-        if self._highest is None or size <= _SEARCHED_EACH_TIME:
-            self._highest = finding.highest(self.array)
-        largest = int(np.iinfo(self.array.dtype).max)
-        number = max(self._highest, max(self._given, default=0)) + 1
-        if number <= largest:
-            return number
-        return finding.lowest_free(self.array, self._given, largest)
-
-    def _take_id(self) -> int:
-        number = self.next_id()
-        self._given.add(number)
-        return number
+        self._numbers.refresh()
+        return self._numbers.next()
 
     def accept(
         self,
@@ -205,14 +193,15 @@ class Book:
             for mask in item.masks:
                 check_mask(mask, tuple(self.array.shape))
             if item.object_id is not None:
-                self._check_id(item.object_id)
+                self._numbers.check(item.object_id)
+        self._numbers.refresh()
         patches: list[Patch] = []
         before: dict[int, ObjectRecord | None] = {}
         after: dict[int, ObjectRecord | None] = {}
         answers = []
         try:
             for item in items:
-                number = self._take_id() if item.object_id is None else item.object_id
+                number = self._numbers.take() if item.object_id is None else item.object_id
                 known = after.get(number, self._records.get(number))
                 new, record, accepted = write_object(
                     self.array, item, number, known, POLICIES[policy]
@@ -222,7 +211,7 @@ class Book:
                 if record is not None:
                     before.setdefault(number, self._records.get(number))
                     after[number] = record
-                    self._given.add(number)
+                    self._numbers.use(number)
         except Exception:
             Edit.of(patches).revert(self.array)
             raise
@@ -232,11 +221,6 @@ class Book:
                 what = f"accept {len(after)} objects"
             self._commit("accept", Step(what, Edit.of(patches), before, after, draft))
         return answers
-
-    def _check_id(self, number: int) -> None:
-        largest = int(np.iinfo(self.array.dtype).max)
-        if not 0 < number <= largest:
-            raise LabelsError(f"An object has a number from 1 to {largest}, found {number}.")
 
     def delete(self, object_id: int) -> int:
         """Make every pixel of an object background, painted ones included; how many there were.
@@ -263,7 +247,7 @@ class Book:
         if len(numbers) < 2:
             raise LabelsError("Choose at least two objects to merge.")
         for number in numbers:
-            self._check_id(number)
+            self._numbers.check(number)
             if not holds_any(self.array, number):
                 raise LabelsError(f"There is no object {number} in the Labels layer.")
         kept, *others = numbers
@@ -304,7 +288,7 @@ class Book:
         LabelsError
             If there is no such object or there is nothing to split.
         """
-        self._check_id(object_id)
+        self._numbers.check(object_id)
         if parts is not None:
             for masks in parts:
                 for mask in masks:
@@ -317,48 +301,26 @@ class Book:
         else:
             groups = [[part] for part in finding.components(self.array, object_id)[1:]]
         known = self._records.get(object_id)
-        owned = known.owned if known else ()
-        patches: list[Patch] = []
-        after: dict[int, ObjectRecord | None] = {}
-        try:
-            for group in groups:
-                number, new = self._take_id(), []
-                for region in group:
-                    mask = region.mask() & (read(self.array, region.slices) == object_id)
-                    patch, _ = write(self.array, region.slices, mask, number)
-                    new += [patch] if patch else []
-                if new:
-                    after[number] = ObjectRecord(
-                        number, origin="split", owned=tuple(patch.region for patch in new)
-                    )
-                    patches += new
-        except LabelsError:
-            Edit.of(patches).revert(self.array)
-            raise
-        if not after:
-            raise LabelsError(f"Object {object_id} is in one piece: draw a line across it to cut.")
-        for patch in patches:
-            ours = owned_in(owned, patch.region.slices) & ~patch.region.mask()
-            owned = without(owned, patch.region.slices)
-            owned = (*owned, Region.of(patch.region.slices, ours)) if ours.any() else owned
+        self._numbers.refresh()
+        edit, after = part(self.array, object_id, groups, known, self._numbers.take)
         before: dict[int, ObjectRecord | None] = {**dict.fromkeys(after), object_id: known}
-        after[object_id] = ObjectRecord(object_id, origin="split", owned=owned)
         what = f"split object {object_id} into {len(after)}"
-        self._commit("split", Step(what, Edit.of(patches), before, after))
+        self._commit("split", Step(what, edit, before, after))
         return [object_id, *(number for number in after if number != object_id)]
 
     def relabel(self, old: int, new: int | None = None) -> int:
         """Give an object another number, the next free one by default; the new number."""
         if new is not None:
-            self._check_id(new)
+            self._numbers.check(new)
             if new in self._records or holds_any(self.array, new):
                 raise LabelsError(f"Number {new} is taken. Merge the objects or choose another.")
         known = self._records.get(old)
         if not holds_any(self.array, old):
             raise LabelsError(f"There is no object {old} in the Labels layer.")
-        number = self._take_id() if new is None else new
+        self._numbers.refresh()
+        number = self._numbers.take() if new is None else new
         edit, _ = self._recolour(old, number)
-        self._given.add(number)
+        self._numbers.use(number)
         moved = replace(known, id=number) if known else None
         step = Step(
             f"number object {old} as {number}",
@@ -370,7 +332,7 @@ class Book:
         return number
 
     def _recolour(self, old: int, new: int) -> tuple[Edit, int]:
-        self._check_id(old)
+        self._numbers.check(old)
         # Found before anything is written: the blocks are read one by one.
         found = [Region.of(where, mask) for where, mask in finding.pixels_of(self.array, old)]
         if not found:

@@ -1,6 +1,7 @@
 """Where an object is: its pixels, its parts, and which values are free."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -126,8 +127,9 @@ def cut(array: Any, value: int, plane: Plane, way: Sequence[tuple[float, float]]
         raise LabelsError(f"There is no object {value} on this plane.")
     x0, y0, _, _ = mask.box
     rest = mask.crop.copy()
-    for (ax, ay), (bx, by) in zip(way, way[1:], strict=False):
-        rows, columns = line(round(ay) - y0, round(ax) - x0, round(by) - y0, round(bx) - x0)
+    for (ax, ay), (bx, by) in pairwise(way):
+        ends = (round(ay) - y0, round(ax) - x0, round(by) - y0, round(bx) - x0)
+        rows, columns = line(*ends)  # type: ignore[no-untyped-call]
         inside = (rows >= 0) & (rows < rest.shape[0]) & (columns >= 0) & (columns < rest.shape[1])
         rest[rows[inside], columns[inside]] = False
     # Sides only: a line of single pixels lets parts touch at corners.

@@ -19,7 +19,9 @@ __all__ = [
     "MOST_ELEMENTS",
     "Region",
     "Slices",
+    "block_steps",
     "blocks_of",
+    "blocks_within",
     "holds_any",
     "in_box",
     "inflate",
@@ -90,13 +92,28 @@ def tight(where: Slices, mask: NDArray[np.bool_]) -> tuple[Slices, NDArray[np.bo
 def blocks_of(array: Any, elements: int = _BLOCK_ELEMENTS) -> Iterator[Slices]:
     """Boxes that cover the array, in the order of its axes, along its chunks if it has some."""
     shape = tuple(int(size) for size in array.shape)
-    steps = _steps(shape, getattr(array, "chunks", None), elements)
-    starts = [range(0, size, step) for size, step in zip(shape, steps, strict=True)]
+    yield from blocks_within(
+        tuple(slice(0, size) for size in shape), shape, block_steps(array, elements)
+    )
+
+
+def blocks_within(where: Slices, shape: Sequence[int], steps: Sequence[int]) -> Iterator[Slices]:
+    """The blocks of an array with a shape, `steps` long along each axis, that a box touches."""
+    starts = [
+        range(part.start // step * step, part.stop, step)
+        for part, step in zip(where, steps, strict=True)
+    ]
     for corner in product(*starts):
         yield tuple(
             slice(start, min(start + step, size))
             for start, step, size in zip(corner, steps, shape, strict=True)
         )
+
+
+def block_steps(array: Any, elements: int = _BLOCK_ELEMENTS) -> list[int]:
+    """How long a block is along each axis: a chunk of the array, or about `elements` of it."""
+    shape = tuple(int(size) for size in array.shape)
+    return _steps(shape, getattr(array, "chunks", None), elements)
 
 
 def _steps(shape: Sequence[int], chunks: Any, elements: int) -> list[int]:
