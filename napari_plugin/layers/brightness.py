@@ -1,81 +1,158 @@
-"""Which values are black and white, from a bounded sample of a whole layer."""
+"""What becomes black and white, decided once for all planes, windows and directions."""
 
-import itertools
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_plugin.layers.channel_array import ChannelArray
+from napari_plugin.layers.sample import sample_windows
 from sam_plugins.errors import ImageError
-from sam_plugins.images import intensity_limits
+from sam_plugins.images import Intensity, intensity_limits, to_uint8
+from sam_plugins.types import Image
 
-__all__ = ["sample_windows", "sampled_limits"]
+__all__ = ["Brightness", "Channel", "contrast_of", "to_rgb"]
 
-_FRAMES = 6
-_WINDOWS = 4
+Pair: TypeAlias = tuple[float, float]
+
+_PLANES = 8
+_ACROSS = 4
 _SIDE = 128
 
 
-def sampled_limits(
-    data: Any, ndim: int, channel_axis: int | None, channel: int | None, name: str
-) -> tuple[tuple[float, float], int]:
-    """Black and white of one channel, and how many values of the sample are no numbers.
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel that is shown: which number of which array."""
 
-    The same for every plane, however the stack is turned: windows along the last two axes other
-    than the channels', of evenly spaced frames.
+    array: ChannelArray
+    number: int
 
-    Raises
-    ------
-    ImageError
-        If the sample holds no number at all.
+
+class Brightness:
+    """The pair of limits of each channel. Safe to share between threads.
+
+    Parameters
+    ----------
+    channels
+        One to three that are shown.
+    together
+        Whether they share a pair, as the colours of an RGB picture must.
+    limits
+        Pairs that are decided already.
     """
-    if np.dtype(data.dtype) == np.uint8:
-        return (0.0, 255.0), 0
-    parts = [
-        np.asarray(data[where]).ravel()
-        for where in sample_windows(data.shape[:ndim], channel_axis, channel)
-    ]
-    values = np.concatenate(parts)
-    missing = 0
-    if values.dtype.kind == "f":
-        finite: NDArray[Any] = values[np.isfinite(values)]
-        missing, values = values.size - finite.size, finite
-        if not values.size:
-            raise ImageError(
-                f"{name} holds no numbers (all NaN or infinite where it was looked at): there is "
-                "nothing to segment."
+
+    def __init__(
+        self, channels: Sequence[Channel], *, together: bool, limits: Sequence[Pair] | None
+    ) -> None:
+        self._channels, self._together = tuple(channels), together
+        self._lock = Lock()
+        self._limits = None if limits is None else tuple(limits)
+        self.note: str | None = None
+        """What a user should know of the sample."""
+
+    @property
+    def decided(self) -> tuple[Pair, ...] | None:
+        """The pairs, None before the first need."""
+        return self._limits
+
+    def limits(self) -> tuple[Pair, ...]:
+        """A pair for each channel, from a bounded sample over the whole stack at the first call.
+
+        Raises
+        ------
+        ImageError
+            If the sample holds no finite number, or cannot be read.
+        """
+        with self._lock:
+            if self._limits is None:
+                self._limits = self._decide()
+            return self._limits
+
+    def _decide(self) -> tuple[Pair, ...]:
+        if all(channel.array.dtype in (np.uint8, bool) for channel in self._channels):
+            pixel = [np.zeros(1, channel.array.dtype) for channel in self._channels]
+            return tuple(intensity_limits(values) for values in pixel)
+        sampled: dict[Channel, NDArray[Any]] = {}
+        read = bad = 0
+        for channel in dict.fromkeys(self._channels):
+            values = _sample(channel)
+            sampled[channel], lost = _finite(values)
+            read, bad = read + values.size, bad + lost
+            if not sampled[channel].size:
+                raise ImageError(
+                    f"The image '{channel.array.name}' holds no numbers where it was looked at "
+                    "(only NaN or infinity): choose another channel, or the contrast limits of "
+                    "the layer as brightness."
+                )
+        if bad:
+            self.note = (
+                f"{100 * bad / read:.2g} % of the values looked at are NaN or infinite: they are "
+                "shown to the model as black."
             )
-    return intensity_limits(values), missing
+        if self._together:
+            return (intensity_limits(np.concatenate(list(sampled.values()))),) * len(self._channels)
+        pairs = {channel: intensity_limits(values) for channel, values in sampled.items()}
+        return tuple(pairs[channel] for channel in self._channels)
 
 
-def sample_windows(
-    shape: tuple[int, ...], channel_axis: int | None, channel: int | None
-) -> Iterator[tuple[Any, ...]]:
-    """What to index an array with for a sample of bounded size, spread over all of it."""
-    axes = [axis for axis in range(len(shape)) if axis != channel_axis]
-    inner, outer = axes[-2:], axes[:-2]
-    frames = int(np.prod([shape[axis] for axis in outer], dtype=np.int64))
-    count = min(frames, _FRAMES)
-    for number in range(count):
-        flat = (2 * number + 1) * frames // (2 * count)
-        place = np.unravel_index(flat, [shape[axis] for axis in outer]) if outer else ()
-        spans = [list(_spans(shape[axis])) for axis in inner]
-        for first, second in itertools.product(*spans):
-            where: list[Any] = [slice(None)] * len(shape)
-            for axis, position in zip(outer, place, strict=True):
-                where[axis] = int(position)
-            where[inner[0]], where[inner[1]] = first, second
-            if channel_axis is not None and channel is not None:
-                where[channel_axis] = channel
-            yield tuple(where)
+def _sample(channel: Channel) -> NDArray[Any]:
+    """Values of windows along the last two axes that are not channels, however it is viewed."""
+    array = channel.array
+    rows, columns = [axis for axis in range(array.ndim) if axis != array.channel_axis][-2:]
+    windows = sample_windows(array.shape, rows, columns, planes=_PLANES, across=_ACROSS, side=_SIDE)
+    return np.concatenate(
+        [array.read(plane, box, [channel.number]).reshape(-1) for plane, box in windows]
+    )
 
 
-def _spans(length: int) -> Iterator[slice]:
-    """Up to four pieces of 128, evenly spaced; all of it where that is no more."""
-    if length <= _WINDOWS * _SIDE:
-        yield slice(0, length)
-        return
-    for number in range(_WINDOWS):
-        start = int((number + 0.5) * length / _WINDOWS - _SIDE / 2)
-        yield slice(start, start + _SIDE)
+def _finite(values: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """The finite ones, and how many are not."""
+    if values.dtype.kind != "f":
+        return values, 0
+    finite = np.isfinite(values)
+    bad = int(values.size - np.count_nonzero(finite))
+    return (values[finite], bad) if bad else (values, 0)
+
+
+def to_rgb(planes: Sequence[NDArray[Any]], limits: Sequence[Pair]) -> Image:
+    """Numbers of one to three channels as colours.
+
+    Parameters
+    ----------
+    planes
+        (H, W) numbers or bool each; one is grey, two are red and green. NaN and infinity become
+        black.
+    limits
+        Black and white for each.
+
+    Returns
+    -------
+    (H, W, 3) uint8, C-contiguous.
+    """
+    rgb = np.zeros((*planes[0].shape, 3), np.uint8)
+    for colour, (values, pair) in enumerate(zip(planes, limits, strict=True)):
+        rgb[:, :, colour] = _levels(values, pair)
+    if len(planes) == 1:
+        rgb[:, :, 1:] = rgb[:, :, :1]
+    return rgb
+
+
+def _levels(values: NDArray[Any], pair: Pair) -> NDArray[np.uint8]:
+    if values.dtype == np.uint8 and pair == (0.0, 255.0):
+        return values
+    if values.dtype.kind == "f":
+        finite = np.isfinite(values)
+        if not finite.all():
+            values = np.where(finite, values, np.asarray(pair[0], values.dtype))
+    return to_uint8(values, *pair)
+
+
+def contrast_of(layer: Any, dtype: np.dtype[Any]) -> Pair:
+    """The contrast limits of a layer; the range of the dtype of an rgb layer, which has none."""
+    if layer.rgb:
+        return intensity_limits(np.zeros(1, dtype), Intensity("dtype"))
+    low, high = (float(value) for value in layer.contrast_limits)
+    return low, high

@@ -1,57 +1,71 @@
-"""`ImageChoice`: which layers and channels the model is shown, and how bright."""
+"""What of the layers is segmented, and how its numbers become brightness: plain, for provenance."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 from sam_plugins.errors import ImageError
 
-__all__ = ["ImageChoice", "IntensityKind", "guess_channel_axis"]
+__all__ = ["ImageChoice", "IntensityChoice"]
 
-IntensityKind: TypeAlias = Literal["percentile", "contrast_limits"]
-
-_CHANNEL_WORDS = ("c", "ch", "channel", "channels")
-_MOST_GUESSED = 5
+IntensityChoice: TypeAlias = Literal["percentile", "contrast_limits"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ImageChoice:
-    """What of which layers the model is shown.
+    """Which layers, channels and brightness a user chose.
 
     Parameters
     ----------
     layers
-        Names of the layers, for a record.
+        Names of the Image layers: one, or up to three of one channel each as red, green, blue.
     channel_axis
-        The axis of the data that holds channels, or None.
+        The data axis of one layer that holds its channels; None where there is none. Not for rgb
+        layers, whose colours are no data axis of napari.
     channels
-        Numbers of the channels shown as red, green and blue, one to three; None for the first
-        three, or all of fewer.
+        Which entries of `channel_axis` become red, green and blue: one (grey) to three. None means
+        all, where there are no more than three.
     intensity
-        "percentile": black and white are percentiles of the values of the whole layer.
-        "contrast_limits": as the layer is displayed when annotation begins.
+        "percentile": black and white at the percentiles 0.1 and 99.9 of the whole stack, hot
+        pixels do not count; uint8 stays as it is. "contrast_limits": those of the layers.
     limits
-        The values that became black and white, a pair for each channel shown; None until they are
-        known. Given ones are taken as they are: so a replay sees what was seen.
+        The values that become black and white in each channel shown, once they are decided;
+        None before.
     level
-        Of a layer with several resolutions; 0 is the finest.
+        Of a multiscale layer; 0 is the finest.
+
+    Raises
+    ------
+    ImageError
+        If a value is not of its kind.
     """
 
-    layers: tuple[str, ...] = ()
+    layers: tuple[str, ...]
     channel_axis: int | None = None
     channels: tuple[int, ...] | None = None
-    intensity: IntensityKind = "percentile"
+    intensity: IntensityChoice = "percentile"
     limits: tuple[tuple[float, float], ...] | None = None
     level: int = 0
 
     def __post_init__(self) -> None:
-        if self.intensity not in get_args(IntensityKind):
+        if self.intensity not in ("percentile", "contrast_limits"):
             raise ImageError(
-                f"Brightness must be one of {', '.join(get_args(IntensityKind))}, found "
-                f"{self.intensity!r}."
+                "Brightness must be 'percentile' or 'contrast_limits', found "
+                f"{self.intensity!r}: choose one of the two."
             )
         if self.channels is not None and not 1 <= len(self.channels) <= 3:
-            raise ImageError(f"One to three channels can be shown, found {self.channels}.")
+            raise ImageError(
+                "One to three channels can be shown as red, green and blue, found "
+                f"{len(self.channels)}: choose those that matter."
+            )
+        if self.limits is not None and not all(
+            math.isfinite(low) and math.isfinite(high) and low <= high for low, high in self.limits
+        ):
+            raise ImageError(
+                f"Black and white must be finite numbers in order, found {self.limits}: set the "
+                "contrast limits of the layer again."
+            )
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -85,25 +99,10 @@ class ImageChoice:
                 else tuple((float(low), float(high)) for low, high in limits),
                 level=int(found["level"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            if isinstance(error, ImageError):
+                raise
             raise ImageError(
-                f"An image choice must be an object with layers, channels and intensity, found "
-                f"{found!r:.200} ({error})."
+                "A choice of an image must be an object with layers, channel_axis, channels, "
+                f"intensity, limits and level, found {found!r:.200} ({error})."
             ) from error
-
-
-def guess_channel_axis(layer: Any) -> int | None:
-    """The axis of a layer that probably holds channels; None if there is none.
-
-    One that is named so; otherwise one of two to five entries before the last two axes, where
-    there is just one of them and the layer has four axes or more.
-    """
-    if getattr(layer, "rgb", False):
-        return None
-    labels = [str(label).strip().lower() for label in layer.axis_labels]
-    named = [axis for axis, label in enumerate(labels) if label in _CHANNEL_WORDS]
-    if named:
-        return named[0]
-    shape = layer.data[0].shape if layer.multiscale else layer.data.shape
-    small = [axis for axis in range(len(shape) - 2) if 2 <= shape[axis] <= _MOST_GUESSED]
-    return small[0] if len(small) == 1 and len(shape) >= 4 else None
