@@ -7,6 +7,31 @@ knows a napari layer.
 from napari_plugin.objects.accepting import Acceptance, Accepted
 from napari_plugin.objects.book import Book
 from napari_plugin.objects.history import Undone
+from napari_plugin.objects.journal import About, Journal
 from napari_plugin.objects.record import ObjectRecord
+from napari_plugin.objects.recovery import (
+    Recovery,
+    Restored,
+    discard,
+    journals_folder,
+    recoverable,
+    restore,
+)
+from napari_plugin.objects.watch import LabelsWatch
 
-__all__ = ["Acceptance", "Accepted", "Book", "ObjectRecord", "Undone"]
+__all__ = [
+    "About",
+    "Acceptance",
+    "Accepted",
+    "Book",
+    "Journal",
+    "LabelsWatch",
+    "ObjectRecord",
+    "Recovery",
+    "Restored",
+    "Undone",
+    "discard",
+    "journals_folder",
+    "recoverable",
+    "restore",
+]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from napari_plugin.layers import ImageChoice
+from napari_plugin.objects import Recovery
 from napari_plugin.session.answers import Answers
 from napari_plugin.session.draft import Draft
 from napari_plugin.session.keeping import what_to_keep
@@ -93,6 +94,7 @@ class Annotator:
                 choice,
                 labels=labels,
                 detail=detail,
+                warn=lambda sentence: self.notify("warning", sentence),
             )
         except SamPluginsError as error:
             self.notify("error", str(error))
@@ -124,6 +126,21 @@ class Annotator:
         self.target = self.prompts = self.preview = self.answers = None
         self.prompting = False
         self.forget_draft()
+
+    def restore(self, recovery: Recovery) -> bool:
+        """Take up a session that ended without being saved; False and a sentence if it cannot."""
+        if self.target is None:
+            return False
+        try:
+            draft = self.target.restore(recovery)
+        except SamPluginsError as error:
+            self.notify("error", str(error))
+            return False
+        self.forget_draft()
+        if draft:
+            self._ids = {int(n): int(i) for n, i in draft.get("ids", {}).items()}
+            self._take(Draft.from_json(draft.get("prompts", [])), show=True)
+        return True
 
     def model_changed(self) -> None:
         """Another model answers from now on: masks that are not kept are asked for again."""

@@ -65,8 +65,7 @@ class PromptLayers:
                 self._viewer.add_points,
                 name=POINTS_NAME,
                 features=_no_features(),
-                face_color="label",
-                face_color_cycle=dict(_COLOURS),
+                face_color=_COLOURS["object"],
                 border_color="white",
                 size=size,
                 out_of_slice_display=False,
@@ -197,7 +196,7 @@ class PromptLayers:
                 for corners, kind in zip(shapes, kinds, strict=True):
                     layer.add(corners, shape_type=kind)
                 layer.features = _features(shape_features)
-                self._recolour()
+            self._recolour()
             self._set_defaults()
 
     def close(self) -> None:
@@ -269,11 +268,11 @@ class PromptLayers:
                     self._shapes.current_edge_color = _COLOURS[self.sign]
 
     def _recolour(self) -> None:
-        if self._shapes is None or not len(self._shapes.data):
-            return
-        words = self._shapes.features["label"]
-        colours = [_COLOURS.get(str(word), _COLOURS["object"]) for word in words]
-        self._shapes.edge_color = colours
+        for layer, attribute in ((self._points, "face_color"), (self._shapes, "edge_color")):
+            if layer is None or not len(layer.data):
+                continue
+            words = [_word(label) for label in _columns(layer)[1]]
+            setattr(layer, attribute, [_COLOURS[word] for word in words])
 
     @contextmanager
     def _silently(self) -> Iterator[None]:

@@ -1,13 +1,24 @@
 """`Target`: one picture with the Labels layer that its objects go to, their book and journal."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from napari_plugin.layers import ImageChoice, LayerImage, crop_kwargs, fingerprint, labels_kwargs
-from napari_plugin.objects import Book
+from napari_plugin.objects import (
+    About,
+    Book,
+    Journal,
+    LabelsWatch,
+    ObjectRecord,
+    Recovery,
+    discard,
+    journals_folder,
+    recoverable,
+    restore,
+)
 from napari_plugin.session.operations import OperationLog
 from napari_plugin.session.pictures import Pictures
 from napari_plugin.values import Plane
@@ -38,6 +49,8 @@ class Target:
         The Labels layer that objects go to; None for a new one.
     detail
         A key of `pictures.DETAILS`.
+    warn
+        Called with sentences about the journal, and about a layer that is gone.
 
     Raises
     ------
@@ -53,16 +66,63 @@ class Target:
         *,
         labels: Any | None,
         detail: str,
+        warn: Callable[[str], None],
     ) -> None:
-        self._viewer = viewer
+        self._viewer, self._warn = viewer, warn
         self.layers = tuple(layers)
         self.image = LayerImage(layers, choice)
         self.fingerprint = fingerprint(self.image)
         self.pictures = Pictures(lambda plane: self.image.source(plane), detail)
         self.labels = self._added() if labels is None else self._checked(labels)
-        self.book = Book(self.labels.data)
+        self._begin({})
+
+    def _begin(self, records: Mapping[int, ObjectRecord]) -> None:
+        """Open a book and a journal of what the Labels layer holds now."""
+        about = About(
+            image=self.name,
+            fingerprint=self.fingerprint,
+            layer=str(self.labels.name),
+            shape=self.shape,
+            dtype=str(self.labels.data.dtype),
+            settings={"choice": self.image.choice.to_json(), "detail": self.pictures.detail},
+        )
+        self.journal = Journal.create(journals_folder(), about, warn=self._warn)
+        self.book = Book(self.labels.data, journal=self.journal, records=records)
         self.book.on_change.append(lambda regions: self.labels.refresh())
+        self.watch = LabelsWatch(self.labels, self.book, say=self._warn)
         self.log = OperationLog(self.shape)
+        self.log.begin_with(self.labels.data, records)
+
+    @property
+    def name(self) -> str:
+        """Of the image: its layers' names."""
+        return " + ".join(str(layer.name) for layer in self.layers)
+
+    def offers(self) -> list[Recovery]:
+        """Sessions on this picture that ended without being saved, the newest first."""
+        found = recoverable(fingerprint=self.fingerprint)
+        return [each for each in found if each.about.shape == self.shape]
+
+    def restore(self, recovery: Recovery) -> Any | None:
+        """Take up a session again: its objects, their prompts and the layer's pixels.
+
+        Returns
+        -------
+        The prompts that were not kept (JSON), or None.
+
+        Raises
+        ------
+        SamPluginsError
+            If its journal cannot be read; nothing has changed then.
+        """
+        found = restore(recovery.path)
+        found.write_into(self.labels.data)
+        self.watch.close()
+        self.journal.close(saved=True)
+        self._begin(found.records)
+        discard(recovery.path)
+        self.labels.refresh()
+        return found.draft
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -107,7 +167,9 @@ class Target:
         return found
 
     def close(self) -> None:
-        """Nothing is written any more."""
+        """Look at the layer a last time; the journal stays until its objects are exported."""
+        self.watch.close()
+        self.journal.close()
         self.pictures.clear()
 
     def _added(self) -> Any:
@@ -134,7 +196,7 @@ class Target:
             )
         if tuple(layer.data.shape) != self.shape:
             raise SamPluginsError(
-                f"Objects of {self.image.name} need a Labels layer of shape {self.shape}, found "
+                f"Objects of {self.name} need a Labels layer of shape {self.shape}, found "
                 f"{layer.name} of {tuple(layer.data.shape)}: choose another, or a new one."
             )
         if not hasattr(type(layer.data), "__setitem__"):

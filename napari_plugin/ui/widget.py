@@ -158,9 +158,7 @@ class SamWidget(QWidget):
         target = self.annotator.target
         if target is not None:
             self.images.show_target(target.labels)
-            self.images.status.setText(
-                f"Objects of {target.image.name} go to {target.labels.name}."
-            )
+            self.images.status.setText(f"Objects of {target.name} go to {target.labels.name}.")
         self.annotator.set_prompting(True)
         self.tabs.setCurrentWidget(self.prompts)
 
