@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -108,12 +107,8 @@ class Edit:
     @property
     def regions(self) -> tuple[Slices, ...]:
         """The boxes that were written."""
-        return tuple(dict.fromkeys(patch.region.slices for patch in self.patches))
-
-    @property
-    def pixels(self) -> int:
-        """How many elements the boxes hold, at most."""
-        return sum(prod(patch.region.shape) for patch in self.patches)
+        boxes = {(patch.region.start, patch.region.shape): patch.region for patch in self.patches}
+        return tuple(region.slices for region in boxes.values())
 
     def revert(self, array: Any) -> int:
         """Take back what was written, where it is still as it was written.

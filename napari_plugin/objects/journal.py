@@ -19,7 +19,7 @@ from napari_plugin.objects.record import ObjectRecord
 from napari_plugin.objects.regions import Slices, blocks_of, read
 
 if TYPE_CHECKING:
-    from napari_plugin.objects.book import Book
+    from napari_plugin.objects.ledger import Ledger
 
 __all__ = ["About", "Journal", "lock_of"]
 
@@ -99,7 +99,7 @@ class Journal:
         self._behind = False
         self._actions = 0
         self._touched: dict[tuple[tuple[int, int], ...], Slices] = {}
-        self._book: Book | None = None
+        self._book: Ledger | None = None
 
     @classmethod
     def create(
@@ -121,7 +121,7 @@ class Journal:
         """Whether everything that was done so far is on the disk."""
         return self._file >= 0 and not self._behind
 
-    def bind(self, book: "Book") -> None:
+    def bind(self, book: "Ledger") -> None:
         """Store the labels and records of a book as they are now, and be ready for its changes."""
         with self._guard:
             self._book = book
