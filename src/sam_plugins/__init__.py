@@ -15,15 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sam_plugins.api import SAM
-    from sam_plugins.automatic import AutomaticSettings, Progress, generate_masks
+    from sam_plugins.automatic import (
+        AutomaticSettings,
+        Progress,
+        default_settings,
+        generate_masks,
+    )
     from sam_plugins.errors import SamPluginsError
     from sam_plugins.images import Limits, load_image
     from sam_plugins.interaction import Interaction, Refined, Refiner
+    from sam_plugins.samples import load_sample, load_volume_sample
     from sam_plugins.session import SamPredictor, open_segmenter
     from sam_plugins.sources import open_source
     from sam_plugins.stores import CachedSegmenter, open_store
     from sam_plugins.tiling import TiledImage, generate_tiled_masks
     from sam_plugins.types import Embedding, MaskRecord, Masks, Prompt
+    from sam_plugins.volume import follow_objects
+    from sam_plugins.weights import KnownModel, download_weights, known_models
+    from sam_plugins.worker import WorkerSegmenter, WorkerStatus, open_worker
 
     __version__: str
 
@@ -33,6 +42,7 @@ __all__ = [
     "CachedSegmenter",
     "Embedding",
     "Interaction",
+    "KnownModel",
     "Limits",
     "MaskRecord",
     "Masks",
@@ -43,21 +53,30 @@ __all__ = [
     "SamPluginsError",
     "SamPredictor",
     "TiledImage",
+    "WorkerSegmenter",
+    "WorkerStatus",
     "__version__",
+    "default_settings",
+    "download_weights",
+    "follow_objects",
     "generate_masks",
     "generate_tiled_masks",
+    "known_models",
     "load_image",
+    "load_sample",
+    "load_volume_sample",
     "open_segmenter",
     "open_source",
     "open_store",
+    "open_worker",
 ]
 
 _HOMES = {
-    "SAM": "api",
     "AutomaticSettings": "automatic",
     "CachedSegmenter": "stores",
     "Embedding": "types",
     "Interaction": "interaction",
+    "KnownModel": "weights",
     "Limits": "images",
     "MaskRecord": "types",
     "Masks": "types",
@@ -65,15 +84,25 @@ _HOMES = {
     "Prompt": "types",
     "Refined": "interaction",
     "Refiner": "interaction",
+    "SAM": "api",
     "SamPluginsError": "errors",
     "SamPredictor": "session",
     "TiledImage": "tiling",
+    "WorkerSegmenter": "worker",
+    "WorkerStatus": "worker",
+    "default_settings": "automatic",
+    "download_weights": "weights",
+    "follow_objects": "volume",
     "generate_masks": "automatic",
     "generate_tiled_masks": "tiling",
+    "known_models": "weights",
     "load_image": "images",
+    "load_sample": "samples",
+    "load_volume_sample": "samples",
     "open_segmenter": "session",
     "open_source": "sources",
     "open_store": "stores",
+    "open_worker": "worker",
 }
 
 

@@ -12,6 +12,7 @@
     ├── EmbeddingError(ValueError)    an embedding made by another model, or damaged
     ├── DeviceError                   a device that is asked for and not there
     ├── DatasetError(ValueError)      training or evaluation data that cannot be used
+    ├── WorkerError                   a model's own process that ended, or failed unexpectedly
     └── MissingExtraError(ImportError) an optional dependency that is not installed
 
 A message says what was expected, what was found and what to do next, in one sentence or two.
@@ -30,6 +31,7 @@ __all__ = [
     "ModelError",
     "PromptError",
     "SamPluginsError",
+    "WorkerError",
 ]
 
 
@@ -75,3 +77,7 @@ class DatasetError(SamPluginsError, ValueError):
 
 class MissingExtraError(SamPluginsError, ImportError):
     """A part of the library whose optional dependency is not installed."""
+
+
+class WorkerError(SamPluginsError):
+    """The process that a model lives in ended, or something in it failed unexpectedly."""

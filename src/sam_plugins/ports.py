@@ -5,9 +5,9 @@ Each has a fake and a contract suite in `sam_plugins.testing`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-from sam_plugins.types import Box, Embedding, Image, Masks, Prompt, Size
+from sam_plugins.types import Box, Embedding, Image, MaskRecord, Masks, Prompt, Rle, Size
 
 if TYPE_CHECKING:
     import torch
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 __all__ = [
     "EmbeddingStore",
     "EngineStatus",
+    "Followed",
     "ImageEncoder",
     "ImageSource",
+    "Key",
+    "Lost",
     "Propagator",
     "Segmenter",
     "SegmenterInfo",
@@ -175,11 +178,78 @@ class ImageSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """One object on one frame.
+
+    Parameters
+    ----------
+    frame, object_id
+        Where, and which.
+    record
+        Its mask; `predicted_iou` is the model's estimate, `stability_score` how much of it is as
+        on the frame that it was followed from.
+    is_key
+        Whether the frame is one of the given ones.
+    """
+
+    frame: int
+    object_id: int
+    record: MaskRecord
+    is_key: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """An object that is not followed any further in one direction.
+
+    Parameters
+    ----------
+    frame, object_id
+        The first frame where it is not, and which.
+    reason
+        In some words.
+    """
+
+    frame: int
+    object_id: int
+    reason: str
+
+
+Key: TypeAlias = Prompt | Rle
+"""What is known of an object on a frame: a prompt, or its mask as run lengths of the frame."""
+
+
 class Propagator(Protocol):
-    """An object followed through z or t."""
+    """Objects followed through z or t."""
 
     def propagate(
-        self, source: ImageSource, prompts: Mapping[int, Mapping[int, Prompt]]
-    ) -> Iterator[tuple[int, int, Masks]]:
-        """{frame: {object_id: Prompt}} -> (frame, object_id, Masks) as they are found."""
+        self,
+        source: ImageSource,
+        keys: Mapping[int, Mapping[int, Key]],
+        *,
+        frames: range | None = None,
+    ) -> Iterator[Any]:
+        """Follow objects from the frames where they are known, both ways.
+
+        Parameters
+        ----------
+        source
+            The frames.
+        keys
+            {frame: {object_id: Key}}.
+        frames
+            Which frames to follow to, a step of 1; all by default. Keys outside are not used.
+
+        Yields
+        ------
+        Progress, Followed, Lost
+            Each object at most once on each frame, as they are found. Closing the generator stops
+            the work at the next step.
+
+        Raises
+        ------
+        PromptError
+            At the call: if there is no key, a key names no frame of the source, or is empty.
+        """
         ...

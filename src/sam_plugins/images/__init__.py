@@ -8,7 +8,15 @@ read; everything else gets one clear `sam_plugins.errors.ImageError`.
 
 from sam_plugins.images.arrays import as_rgb
 from sam_plugins.images.files import load_image, page_count
-from sam_plugins.images.intensity import Intensity, intensity_limits
+from sam_plugins.images.intensity import Intensity, intensity_limits, to_uint8
 from sam_plugins.images.limits import Limits
 
-__all__ = ["Intensity", "Limits", "as_rgb", "intensity_limits", "load_image", "page_count"]
+__all__ = [
+    "Intensity",
+    "Limits",
+    "as_rgb",
+    "intensity_limits",
+    "load_image",
+    "page_count",
+    "to_uint8",
+]

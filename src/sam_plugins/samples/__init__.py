@@ -13,8 +13,16 @@ from sam_plugins.samples.document import document
 from sam_plugins.samples.objects import coloured_objects
 from sam_plugins.samples.photographs import astronaut, cat, coffee, coins
 from sam_plugins.samples.sample import Sample
+from sam_plugins.samples.volumes import VOLUME_SAMPLES, VolumeSample, load_volume_sample
 
-__all__ = ["SAMPLES", "Sample", "load_sample"]
+__all__ = [
+    "SAMPLES",
+    "VOLUME_SAMPLES",
+    "Sample",
+    "VolumeSample",
+    "load_sample",
+    "load_volume_sample",
+]
 
 SAMPLES: Mapping[str, Callable[[], Sample]] = MappingProxyType(
     {

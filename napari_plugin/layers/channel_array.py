@@ -1,0 +1,103 @@
+"""One array of a layer, read by plane and window: rows first, channels last."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_plugin.values import Plane, plane_slices
+from sam_plugins.errors import ImageError, SamPluginsError
+from sam_plugins.types import Box
+
+__all__ = ["ChannelArray"]
+
+
+class ChannelArray:
+    """Numbers of an image layer: NumPy, memory maps, dask, zarr, xarray.
+
+    Parameters
+    ----------
+    name
+        Of the layer, in messages.
+    array
+        With ``shape``, ``dtype`` and ``__getitem__`` with integers and slices; only the asked
+        window is read.
+    rgb
+        Whether the last axis of `array` is colour: 3 for RGB, 4 for RGBA, whose alpha is left out.
+    channel_axis
+        The axis of channels of an array that is not `rgb`.
+    """
+
+    def __init__(self, name: str, array: Any, *, rgb: bool, channel_axis: int | None) -> None:
+        self.name, self.array, self.channel_axis = name, array, channel_axis
+        sides = tuple(int(side) for side in array.shape)
+        self._rgb = rgb
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+        self.ndim = len(sides) - rgb
+        shape = list(sides[: self.ndim])
+        self.count = 1
+        if rgb:
+            self.count = min(3, sides[-1])
+        elif channel_axis is not None:
+            self.count, shape[channel_axis] = shape[channel_axis], 1
+        self.shape = tuple(shape)
+        """Of Labels data for it: 1 at the channel axis, no colours."""
+
+    def read(self, plane: Plane, box: Box, channels: Sequence[int]) -> NDArray[Any]:
+        """Read a window.
+
+        Parameters
+        ----------
+        plane, box
+            Where; xyxy within the plane.
+        channels
+            Which, in this order; may repeat.
+
+        Returns
+        -------
+        (h, w, len(channels)) in native byte order, not to be written to.
+
+        Raises
+        ------
+        ImageError
+            If the store fails there.
+        """
+        where = list(plane_slices(plane, box))
+        axis = self.ndim if self._rgb else self.channel_axis
+        if axis is None:
+            return self._at(where, plane)[:, :, None][:, :, list(channels)]
+        low, high = min(channels), max(channels) + 1
+        if high - low > 2 * len(set(channels)):
+            parts = [self._at(self._with(where, axis, c), plane) for c in channels]
+            return np.stack(parts, axis=-1)
+        values = self._at(self._with(where, axis, slice(low, high)), plane, axis)
+        return values[:, :, [number - low for number in channels]]
+
+    def _with(self, where: list[Any], axis: int, part: Any) -> list[Any]:
+        return [*where, part] if self._rgb else [*where[:axis], part, *where[axis + 1 :]]
+
+    def _at(self, where: list[Any], plane: Plane, axis: int | None = None) -> NDArray[Any]:
+        """Read, and bring rows, columns and channels into this order."""
+        with _reading(self.name):
+            values = np.asarray(self.array[tuple(where)])
+        kept = [number for number, part in enumerate(where) if isinstance(part, slice)]
+        order = [plane.rows, plane.columns, *(() if axis is None else (axis,))]
+        values = values.transpose([kept.index(number) for number in order])
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Turn whatever a storage library raises into one `ImageError`."""
+    try:
+        yield
+    except (SamPluginsError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ImageError(
+            f"The image '{name}' cannot be read there ({reason.rstrip('.')}): its file may be "
+            "missing, closed or damaged, open it again."
+        ) from error

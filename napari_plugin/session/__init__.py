@@ -1,0 +1,1 @@
+"""The annotation session: a viewer, a picture, prompts and objects. Nothing here knows Qt."""

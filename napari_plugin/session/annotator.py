@@ -1,0 +1,475 @@
+"""`Annotator`: prompt, look, keep. The heart of the plugin, on a viewer and without Qt."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from napari_plugin.layers import ImageChoice
+from napari_plugin.objects import Recovery
+from napari_plugin.session.answers import Answers
+from napari_plugin.session.draft import Draft
+from napari_plugin.session.keeping import what_to_keep
+from napari_plugin.session.preview import Preview
+from napari_plugin.session.prompt_layers import PromptLayers, Sign
+from napari_plugin.session.target import Target
+from napari_plugin.session.view import located, looking_at
+from napari_plugin.values import Plane, PlaneMask, PromptSet
+from sam_plugins.errors import SamPluginsError
+
+__all__ = ["POLICIES", "Annotator", "Notify"]
+
+Notify = Callable[[str, str], None]
+"""Shows a sentence to the user: ("info" | "warning" | "error", sentence)."""
+
+_MODES: Mapping[str, str] = {"box": "add_rectangle", "scribble": "add_path"}
+_DRAWN_BY_MODE: Mapping[str, Literal["box", "scribble"]] = {
+    "add_rectangle": "box",
+    "add_path": "scribble",
+}
+
+POLICIES: Mapping[str, str] = {
+    "keep": "kept objects keep their pixels",
+    "overwrite": "the new object takes them",
+}
+"""Whose a pixel is that two objects claim -> in words."""
+
+
+class Annotator:
+    """One picture being annotated. All methods are called on the thread of the window.
+
+    Parameters
+    ----------
+    viewer
+        A napari viewer, or its model.
+    service
+        Where the model works: `napari_plugin.service.ModelService`.
+    notify
+        Shows sentences.
+    changed
+        Called after everything that changes what the properties say.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        service: Any,
+        notify: Notify,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.viewer = viewer
+        self.service = service
+        self.notify = notify
+        self.changed = changed
+        self.target: Target | None = None
+        self.prompts: PromptLayers | None = None
+        self.preview: Preview | None = None
+        self.answers: Answers | None = None
+        self.draft = Draft()
+        self.found: dict[int, dict[Plane, PlaneMask]] = {}
+        """Masks that were found rather than prompted, by number of the draft's object."""
+        self.origins: dict[int, str] = {}
+        """Where the masks in `found` come from: "automatic" or "propagated"."""
+        self.policy = "keep"
+        self.prompting = False
+        self._ids: dict[int, int] = {}
+        self._accepting = False
+
+    # -- the picture --------------------------------------------------------------------------
+
+    def open_image(
+        self,
+        layers: Sequence[Any],
+        choice: ImageChoice,
+        *,
+        labels: Any | None = None,
+        detail: str = "automatic",
+    ) -> bool:
+        """Begin to annotate; False and a sentence if that cannot be.
+
+        What was kept before stays in its layer; prompts that were not kept are let go.
+        """
+        try:
+            target = Target(
+                self.viewer,
+                layers,
+                choice,
+                labels=labels,
+                detail=detail,
+                warn=lambda sentence: self.notify("warning", sentence),
+            )
+        except SamPluginsError as error:
+            self.notify("error", str(error))
+            return False
+        self.close_image()
+        self.target = target
+        self.prompts = PromptLayers(
+            self.viewer, len(target.shape), target.placed(), self._on_prompts
+        )
+        self.preview = Preview(self.viewer, target.place_crop)
+        self.answers = Answers(self.service, target.pictures, self._on_answer, self._on_failed)
+        self.viewer.dims.events.current_step.connect(self._on_view)
+        self.viewer.dims.events.order.connect(self._on_view)
+        self.viewer.dims.events.ndisplay.connect(self._on_view)
+        self._on_view()
+        return True
+
+    def close_image(self) -> None:
+        """Stop annotating this picture; its objects stay, and its journal is closed cleanly."""
+        if self.target is None:
+            return
+        for event in ("current_step", "order", "ndisplay"):
+            getattr(self.viewer.dims.events, event).disconnect(self._on_view)
+        if self.prompts is not None:
+            self.prompts.close()
+        if self.preview is not None:
+            self.preview.close()
+        self.target.close()
+        self.target = self.prompts = self.preview = self.answers = None
+        self.prompting = False
+        self.forget_draft()
+
+    def restore(self, recovery: Recovery) -> bool:
+        """Take up a session that ended without being saved; False and a sentence if it cannot."""
+        if self.target is None:
+            return False
+        try:
+            draft = self.target.restore(recovery)
+        except SamPluginsError as error:
+            self.notify("error", str(error))
+            return False
+        self.forget_draft()
+        if draft:
+            self._ids = {int(n): int(i) for n, i in draft.get("ids", {}).items()}
+            self._take(Draft.from_json(draft.get("prompts", [])), show=True)
+        return True
+
+    def model_changed(self) -> None:
+        """Another model answers from now on: masks that are not kept are asked for again."""
+        if self.answers is not None:
+            self.answers.forget()
+            self.answers.want(self.draft, self.plane)
+            self.look()
+
+    @property
+    def plane(self) -> Plane | None:
+        """The plane in view, or None if there is no picture or it is shown in 3-D."""
+        if self.target is None:
+            return None
+        try:
+            return self.target.image.plane(self.viewer.dims)
+        except SamPluginsError:
+            return None
+
+    # -- prompts ------------------------------------------------------------------------------
+
+    def set_prompting(self, on: bool) -> None:
+        """Whether clicks on the canvas are prompts."""
+        self.prompting = on and self.target is not None
+        if on and not self.prompting:
+            self.notify("info", "Choose an image first.")
+        self.draw(None)
+
+    @property
+    def sign(self) -> Sign:
+        """What the next drawn prompt says."""
+        return self.prompts.sign if self.prompts is not None else "object"
+
+    def set_sign(self, sign: Sign) -> None:
+        """What the next drawn prompt says: "object" or "background"."""
+        if self.prompts is not None:
+            self.prompts.set_sign(sign)
+            self.changed()
+
+    @property
+    def drawing(self) -> Literal["box", "scribble"] | None:
+        """What a drag on the canvas draws, if anything."""
+        shapes = self.prompts.drawn if self.prompts is not None else None
+        if shapes is None or self.viewer.layers.selection.active is not shapes:
+            return None
+        return _DRAWN_BY_MODE.get(str(shapes.mode))
+
+    def draw(self, kind: Literal["box", "scribble"] | None) -> None:
+        """Let a drag draw a box or a scribble; None lets it move the picture."""
+        if self.prompts is None or self.target is None:
+            return
+        if kind is None:
+            if self.prompts.drawn is not None:
+                self.prompts.drawn.mode = "pan_zoom"
+            active = self.viewer.layers.selection.active
+            if self.prompting and (active is None or self.prompts.holds(active)):
+                self.viewer.layers.selection.active = self.target.layers[0]
+        else:
+            shapes = self.prompts.shapes
+            self.viewer.layers.selection.active = shapes
+            shapes.mode = _MODES[kind]
+        self.changed()
+
+    def click(self, position: Sequence[float], sign: Sign) -> bool:
+        """A click at a place of the world; False and a sentence if it is no prompt there."""
+        where = self.locate(position)
+        if where is None or self.prompts is None:
+            return False
+        plane, xy = where
+        self.prompts.set_number(self._owner(plane, xy))
+        self.prompts.add_point(plane, xy, sign)
+        return True
+
+    def next_answer(self) -> None:
+        """Show the next of the ambiguous answers, of the objects on the plane in view."""
+        plane = self.plane
+        if plane is None or self.answers is None:
+            return
+        draft = self.draft
+        for number, planes in self.draft.objects.items():
+            known = self.answers.latest(number, plane)
+            if plane in planes and known is not None and known.mask is not None:
+                draft = draft.with_answer(number, plane, (known.answer + 1) % max(known.answers, 3))
+        if draft == self.draft:
+            self.notify("info", "There is no mask here to choose another answer for: click first.")
+            return
+        self._noted(self._state(), draft)
+        self._take(draft, show=False)
+
+    def discard(self) -> None:
+        """Take back all prompts and all masks that were found and not kept."""
+        self._accepting = False
+        self.found, self.origins = {}, {}
+        self.set_draft(Draft(), {})
+
+    # -- objects ------------------------------------------------------------------------------
+
+    @property
+    def open_ids(self) -> tuple[int, ...]:
+        """Kept objects that are open again."""
+        return tuple(sorted(set(self._ids.values())))
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether masks are on their way."""
+        return self.answers is not None and self.answers.pending
+
+    @property
+    def blocked_by(self) -> str | None:
+        """The name of the active layer, if it has a tool in hand that clicks belong to."""
+        active = self.viewer.layers.selection.active
+        if active is None or str(getattr(active, "mode", "pan_zoom")) == "pan_zoom":
+            return None
+        return str(active.name)
+
+    @property
+    def has_draft(self) -> bool:
+        """Whether there is anything to keep or to clear."""
+        return bool(self.draft) or bool(self.found)
+
+    def accept(self) -> bool:
+        """Keep what is shown; when its masks are still on their way, as soon as they are there.
+
+        Returns
+        -------
+        Whether something was kept now.
+        """
+        if self.target is None or self.answers is None:
+            return False
+        if not self.has_draft:
+            self.notify("info", "There is nothing to keep yet: click on an object first.")
+            return False
+        if self.answers.pending:
+            self._accepting = True
+            self.changed()
+            return False
+        self._accepting = False
+        items, left, problems = what_to_keep(
+            self.draft, self.found, self.origins, self._ids, self.answers
+        )
+        for problem in problems:
+            self.notify("warning", problem)
+        if not items:
+            return False
+        before, after = self._state(), {"prompts": left.to_json(), "ids": {}}
+        try:
+            kept = self.target.book.accept_many(items, policy=self.policy, draft=(before, after))
+        except SamPluginsError as error:
+            self.notify("error", str(error))
+            return False
+        self.target.log.add(
+            *(
+                self.target.log.accepted(each.id, item, self.policy)
+                for each, item in zip(kept, items, strict=True)
+                if each.id
+            )
+        )
+        lost = sum(each.lost for each in kept)
+        if lost:
+            self.notify("info", f"{lost:,} pixels belong to other objects and stay theirs.")
+        self.found, self.origins, self._ids = {}, {}, {}
+        self._take(left, show=True)
+        return True
+
+    def undo(self) -> None:
+        """Take the last step back: a prompt, or what was kept, deleted, merged or split."""
+        self._stepped("undo", "There is nothing to undo.")
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        self._stepped("redo", "There is nothing to do again.")
+
+    def _stepped(self, which: Literal["undo", "redo"], nothing: str) -> None:
+        if self.target is None:
+            return
+        self._accepting = False
+        step = getattr(self.target.book, which)()
+        if step is None:
+            self.notify("info", nothing)
+            return
+        getattr(self.target.log, which)()
+        if step.draft is not None:
+            self.found, self.origins = {}, {}
+            self._ids = {int(n): int(i) for n, i in step.draft.get("ids", {}).items()}
+            self._take(Draft.from_json(step.draft.get("prompts", [])), show=True)
+        self.changed()
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def set_draft(self, draft: Draft, ids: Mapping[int, int] | None = None) -> None:
+        """Show other prompts, as one step that can be undone.
+
+        Parameters
+        ----------
+        draft
+            The prompts.
+        ids
+            Which kept objects they are about, by number; others are new.
+        """
+        before = self._state()
+        self._ids = dict(self._ids if ids is None else ids)
+        self._noted(before, draft)
+        self._take(draft, show=True)
+
+    def forget_draft(self) -> None:
+        """Let go of all prompts and masks that were not kept."""
+        self.found, self.origins, self._ids = {}, {}, {}
+        self._accepting = False
+        self._take(Draft(), show=True)
+
+    def show_found(self, number: int, mask: PlaneMask, origin: str) -> None:
+        """Show a mask that was found rather than prompted."""
+        self.found.setdefault(number, {})[mask.plane] = mask
+        self.origins[number] = origin
+        if mask.plane == self.plane:
+            self.refresh_preview()
+
+    @property
+    def ids(self) -> Mapping[int, int]:
+        """Which numbers of the draft stand for kept objects, and for which."""
+        return dict(self._ids)
+
+    def begin_following(self, numbers: Mapping[int, int], axis: int, plane: Plane) -> None:
+        """Make room for masks that are about to be found along an axis through a plane."""
+        self._ids |= dict(numbers)
+        for planes in self.found.values():
+            for old in [p for p in planes if p.at(axis, plane.index[axis]) == plane]:
+                del planes[old]
+        self.found = {number: planes for number, planes in self.found.items() if planes}
+        self.refresh_preview()
+
+    def _state(self) -> dict[str, Any]:
+        ids = {str(number): identity for number, identity in self._ids.items()}
+        return {"prompts": self.draft.to_json(), "ids": ids}
+
+    def _noted(self, before: dict[str, Any], draft: Draft) -> None:
+        ids = {str(number): identity for number, identity in self._ids.items()}
+        if self.target is not None:
+            self.target.book.note_draft(before, {"prompts": draft.to_json(), "ids": ids})
+            self.target.log.add()
+
+    def _take(self, draft: Draft, *, show: bool) -> None:
+        self.draft = draft
+        if show and self.prompts is not None:
+            self.prompts.write(draft)
+        if self.answers is not None:
+            self.answers.want(draft, self.plane)
+        self.refresh_preview()
+        self.changed()
+
+    def _on_prompts(self) -> None:
+        """A prompt was drawn, moved, edited or deleted."""
+        plane = self.plane
+        if plane is None or self.prompts is None:
+            return
+        first = next((drawn for _, drawn, _ in self.draft.prompts()), plane)
+        draft = self.prompts.read(first.rows, first.columns, self.draft)
+        if draft == self.draft:
+            return
+        self._noted(self._state(), draft)
+        self._take(draft, show=False)
+
+    def _on_answer(self) -> None:
+        self.refresh_preview()
+        plane = self.plane
+        if self._accepting and self.answers is not None and not self.answers.pending:
+            self.accept()
+        elif plane is not None and self.answers is not None:
+            for number in self.draft.objects:
+                answer = self.answers.get(number, plane)
+                if answer is not None and answer.problem:
+                    self.notify("warning", answer.problem)
+        self.changed()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._accepting = False
+        self.notify("error", str(error) or type(error).__name__)
+        self.changed()
+
+    def _on_view(self, event: Any = None) -> None:
+        """Another slice, or another orientation, is in view."""
+        if self.answers is not None:
+            self.answers.want(self.draft, self.plane)
+        self.refresh_preview()
+        self.look()
+        self.changed()
+
+    def look(self) -> None:
+        """Encode what is on screen, then what is next to it, in the background."""
+        if self.target is not None and self.plane is not None:
+            self.service.prepare(
+                self.target.preparations(self.plane, looking_at(self.target.image, self.viewer))
+            )
+
+    def refresh_preview(self) -> None:
+        """Show the masks of the plane in view."""
+        if self.preview is None or self.answers is None:
+            return
+        plane = self.plane
+        masks: dict[int, PlaneMask] = {}
+        if plane is not None:
+            for number, planes in self.found.items():
+                if plane in planes:
+                    masks[number] = planes[plane]
+            for number, said in self.draft.objects.items():
+                answer = self.answers.latest(number, plane) if plane in said else None
+                if answer is not None and answer.mask is not None:
+                    masks[number] = answer.mask
+        self.preview.show(sorted(masks.items()))
+
+    def locate(self, position: Sequence[float]) -> tuple[Plane, tuple[float, float]] | None:
+        """The plane in view and the xy in it of a place in the world.
+
+        None, and a sentence, if there is none.
+        """
+        if self.target is None:
+            self.notify("info", "Choose an image first.")
+            return None
+        try:
+            return located(self.target.image, self.viewer.dims, position, self.draft)
+        except SamPluginsError as error:
+            self.notify("warning", str(error))
+            return None
+
+    def _owner(self, plane: Plane, xy: tuple[float, float]) -> int:
+        """Whose a point is: the object whose box is around it, else the last one."""
+        around = [
+            ((box[2] - box[0]) * (box[3] - box[1]), number)
+            for number, planes in self.draft.objects.items()
+            for box in planes.get(plane, PromptSet()).boxes
+            if box[0] - 0.5 <= xy[0] <= box[2] - 0.5 and box[1] - 0.5 <= xy[1] <= box[3] - 0.5
+        ]
+        return min(around)[1] if around else max(self.draft.objects, default=1)

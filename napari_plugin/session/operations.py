@@ -1,0 +1,125 @@
+"""`OperationLog`: what was done, in the words of a provenance document, undone steps left out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_plugin.export import (
+    Operation,
+    Provenance,
+    accept_operation,
+    paint_operation,
+    replay,
+)
+from napari_plugin.objects import Acceptance, ObjectRecord
+from napari_plugin.values import Plane, PlaneMask, PromptSet, plane_slices
+
+__all__ = ["OperationLog"]
+
+
+class OperationLog:
+    """Operations on one Labels layer, step by step as its book has them.
+
+    Parameters
+    ----------
+    shape
+        Of the labels.
+    """
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self._shape = tuple(shape)
+        self._steps: list[tuple[Operation, ...]] = []
+        self._undone: list[tuple[Operation, ...]] = []
+        self._masks: dict[tuple[Plane, str], PlaneMask] = {}
+
+    def add(self, *operations: Operation) -> None:
+        """A step of the book: of one operation, of several, or of none that matters here."""
+        self._undone.clear()
+        self._steps.append(operations)
+
+    def undo(self) -> None:
+        """The last step was undone."""
+        if self._steps:
+            self._undone.append(self._steps.pop())
+
+    def redo(self) -> None:
+        """The step that was undone last was done again."""
+        if self._undone:
+            self._steps.append(self._undone.pop())
+
+    def accepted(self, identity: int, item: Acceptance, policy: str) -> Operation:
+        """The operation for an object that was kept; what prompts cannot make again as pixels."""
+        parts: list[tuple[Plane, PromptSet] | PlaneMask] = []
+        for mask in item.masks:
+            said = item.prompts.get(mask.plane)
+            if said:
+                parts.append((mask.plane, said))
+                self._masks[mask.plane, _key(said)] = mask
+            else:
+                parts.append(mask)
+        return accept_operation(identity, parts, self._shape, policy=policy, origin=item.origin)
+
+    def begin_with(self, labels: Any, records: Mapping[int, ObjectRecord]) -> None:
+        """Take what a layer holds already for the beginning: objects with prompts, and pixels.
+
+        An object with prompts will be made again from them, in the order of the ids.
+        """
+        for identity, record in sorted(records.items()):
+            masks = []
+            for plane in record.prompts:
+                found = np.asarray(labels[plane_slices(plane)]) == identity
+                if plane.rows > plane.columns:
+                    found = found.T
+                if found.any():
+                    height, width = found.shape
+                    masks.append(PlaneMask(plane, (0, 0, width, height), found))
+            if masks:
+                item = Acceptance(tuple(masks), record.prompts, origin=record.origin)
+                self._steps.append((self.accepted(identity, item, "keep"),))
+
+    def operations(self, document: Provenance, labels: NDArray[Any]) -> tuple[Operation, ...]:
+        """All operations, and one more that paints what they do not explain.
+
+        Parameters
+        ----------
+        document
+            Everything but the operations.
+        labels
+            What the layer holds now: brush strokes and other programs' objects are in there.
+        """
+        done = tuple(operation for step in self._steps for operation in step)
+        made: Any = None
+        for event in replay(replace(document, operations=done), self._remembered):
+            if isinstance(event, np.ndarray):
+                made = event
+        if made is None:
+            made = np.zeros(self._shape, labels.dtype)
+        rest = _differences(made, labels)
+        return (*done, paint_operation(rest, self._shape)) if rest else done
+
+    def _remembered(self, plane: Plane, said: PromptSet) -> PlaneMask:
+        return self._masks[plane, _key(said)]
+
+
+def _key(said: PromptSet) -> str:
+    return repr(said.to_json())
+
+
+def _differences(made: NDArray[Any], labels: NDArray[Any]) -> list[tuple[int, PlaneMask]]:
+    """(value, where) of all pixels that differ, plane by plane along the last two axes."""
+    found: list[tuple[int, PlaneMask]] = []
+    rows, columns = labels.ndim - 2, labels.ndim - 1
+    for place in np.ndindex(labels.shape[:-2]):
+        now, before = np.asarray(labels[place]), np.asarray(made[place])
+        differs = now != before
+        if not differs.any():
+            continue
+        plane = Plane(rows, columns, (*(int(n) for n in place), 0, 0))
+        for value in np.unique(now[differs]).tolist():
+            where = differs & (now == value)
+            height, width = where.shape
+            found.append((int(value), PlaneMask(plane, (0, 0, width, height), where)))
+    return found

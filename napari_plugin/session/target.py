@@ -1,0 +1,207 @@
+"""`Target`: one picture with the Labels layer that its objects go to, their book and journal."""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from napari_plugin.layers import ImageChoice, LayerImage, crop_kwargs, fingerprint, labels_kwargs
+from napari_plugin.objects import (
+    About,
+    Book,
+    Journal,
+    LabelsWatch,
+    ObjectRecord,
+    Recovery,
+    discard,
+    journals_folder,
+    recoverable,
+    restore,
+)
+from napari_plugin.session.operations import OperationLog
+from napari_plugin.session.pictures import Pictures
+from napari_plugin.values import Plane
+from sam_plugins.errors import SamPluginsError
+from sam_plugins.ports import Segmenter
+from sam_plugins.types import Box
+
+__all__ = ["OBJECTS_NAME", "Target"]
+
+OBJECTS_NAME = "Objects"
+
+_MOST_BYTES_IN_MEMORY = 4 << 30
+_PLANES_AHEAD = 64
+
+Preparation = tuple[Hashable, Callable[[Segmenter], Iterator[Any]]]
+
+
+class Target:
+    """What is segmented, and where its objects go.
+
+    Parameters
+    ----------
+    viewer
+        The viewer; a Labels layer is added to it unless one is given.
+    layers, choice
+        As `LayerImage` takes them.
+    labels
+        The Labels layer that objects go to; None for a new one.
+    detail
+        A key of `pictures.DETAILS`.
+    warn
+        Called with sentences about the journal, and about a layer that is gone.
+
+    Raises
+    ------
+    SamPluginsError
+        If the layers cannot be segmented, or the Labels layer does not fit them.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        layers: Sequence[Any],
+        choice: ImageChoice,
+        *,
+        labels: Any | None,
+        detail: str,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._viewer, self._warn = viewer, warn
+        self.layers = tuple(layers)
+        self.image = LayerImage(layers, choice)
+        self.fingerprint = fingerprint(self.image)
+        self.pictures = Pictures(lambda plane: self.image.source(plane), detail)
+        self.labels = self._added() if labels is None else self._checked(labels)
+        self._begin({})
+
+    def _begin(self, records: Mapping[int, ObjectRecord]) -> None:
+        """Open a book and a journal of what the Labels layer holds now."""
+        about = About(
+            image=self.name,
+            fingerprint=self.fingerprint,
+            layer=str(self.labels.name),
+            shape=self.shape,
+            dtype=str(self.labels.data.dtype),
+            settings={"choice": self.image.choice.to_json(), "detail": self.pictures.detail},
+        )
+        self.journal = Journal.create(journals_folder(), about, warn=self._warn)
+        self.book = Book(self.labels.data, journal=self.journal, records=records)
+        self.book.on_change.append(lambda regions: self.labels.refresh())
+        self.watch = LabelsWatch(self.labels, self.book, say=self._warn)
+        self.log = OperationLog(self.shape)
+        self.log.begin_with(self.labels.data, records)
+
+    @property
+    def name(self) -> str:
+        """Of the image: its layers' names."""
+        return " + ".join(str(layer.name) for layer in self.layers)
+
+    def offers(self) -> list[Recovery]:
+        """Sessions on this picture that ended without being saved, the newest first."""
+        found = recoverable(fingerprint=self.fingerprint)
+        return [each for each in found if each.about.shape == self.shape]
+
+    def restore(self, recovery: Recovery) -> Any | None:
+        """Take up a session again: its objects, their prompts and the layer's pixels.
+
+        Returns
+        -------
+        The prompts that were not kept (JSON), or None.
+
+        Raises
+        ------
+        SamPluginsError
+            If its journal cannot be read; nothing has changed then.
+        """
+        found = restore(recovery.path)
+        found.write_into(self.labels.data)
+        self.watch.close()
+        self.journal.close(saved=True)
+        self._begin(found.records)
+        discard(recovery.path)
+        self.labels.refresh()
+        return found.draft
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the labels."""
+        return tuple(self.image.shape)
+
+    @property
+    def axes(self) -> tuple[tuple[int, str, int], ...]:
+        """Axes besides rows and columns of the plane in view: (number, name, length)."""
+        plane = self.image.plane(self._viewer.dims)
+        names = self.layers[0].axis_labels
+        return tuple(
+            (axis, str(names[axis]), length)
+            for axis, length in enumerate(self.shape)
+            if axis not in (plane.rows, plane.columns) and length > 1
+        )
+
+    def placed(self) -> dict[str, Any]:
+        """What places a layer of the labels' coordinates in the world."""
+        return labels_kwargs(self.image)
+
+    def place_crop(self, plane: Plane, box: Box) -> dict[str, Any]:
+        """What places a layer that holds only a part of a plane."""
+        return crop_kwargs(self.image, plane, box)
+
+    def preparations(self, plane: Plane, look: tuple[float, float] | None) -> list[Preparation]:
+        """What to encode in the background: the plane in view, then its neighbours outwards."""
+        found: list[Preparation] = [(plane, partial(self.pictures.prepare, plane=plane, look=look))]
+        neighbours: list[tuple[int, Plane]] = []
+        for axis, length in enumerate(self.shape):
+            if axis in (plane.rows, plane.columns):
+                continue
+            here = plane.index[axis]
+            neighbours += [
+                (abs(position - here), plane.at(axis, position))
+                for position in range(length)
+                if position != here
+            ]
+        neighbours.sort(key=lambda entry: entry[0])
+        for _, other in neighbours[:_PLANES_AHEAD]:
+            found.append((other, partial(self.pictures.prepare, plane=other, look=look)))
+        return found
+
+    def close(self) -> None:
+        """Look at the layer a last time; the journal stays until its objects are exported."""
+        self.watch.close()
+        self.journal.close()
+        self.pictures.clear()
+
+    def _added(self) -> Any:
+        nbytes = 4 * int(np.prod(self.shape, dtype=np.int64))
+        if nbytes > _MOST_BYTES_IN_MEMORY:
+            raise SamPluginsError(
+                f"Labels for {self.shape} need {nbytes / 2**30:.1f} GB of memory, more than the "
+                f"{_MOST_BYTES_IN_MEMORY >> 30} GB that are taken without asking: add a Labels "
+                "layer of your own, for example of a zarr array on the disk, and choose it as the "
+                "layer that objects go to."
+            )
+        active = self._viewer.layers.selection.active
+        layer = self._viewer.add_labels(
+            np.zeros(self.shape, np.int32), name=OBJECTS_NAME, **self.placed()
+        )
+        self._viewer.layers.selection.active = active
+        return layer
+
+    def _checked(self, layer: Any) -> Any:
+        if getattr(layer, "multiscale", False):
+            raise SamPluginsError(
+                f"{layer.name} has several resolutions, and objects can be written to one only: "
+                "choose another Labels layer, or a new one."
+            )
+        if tuple(layer.data.shape) != self.shape:
+            raise SamPluginsError(
+                f"Objects of {self.name} need a Labels layer of shape {self.shape}, found "
+                f"{layer.name} of {tuple(layer.data.shape)}: choose another, or a new one."
+            )
+        if not hasattr(type(layer.data), "__setitem__"):
+            raise SamPluginsError(
+                f"{layer.name} cannot be written to ({type(layer.data).__name__}): choose another "
+                "Labels layer, or a new one."
+            )
+        return layer

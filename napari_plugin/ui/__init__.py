@@ -1,0 +1,1 @@
+"""What is seen: the only room of the plugin that knows Qt."""

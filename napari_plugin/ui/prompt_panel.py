@@ -1,0 +1,88 @@
+"""The panel for prompts and objects."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qtpy.QtWidgets import QLabel, QPushButton
+
+from napari_plugin.session.annotator import POLICIES, Annotator
+from napari_plugin.session.words import answer_words, object_words
+from napari_plugin.ui.keys import KEYS
+from napari_plugin.ui.rows import Panel, button, choice, note, row
+
+__all__ = ["PromptPanel"]
+
+
+class PromptPanel(Panel):
+    """Prompt, choose an answer, keep it; undo; and what can be done with kept objects.
+
+    Parameters
+    ----------
+    annotator
+        What the buttons act on.
+    actions
+        Name of an action of `KEYS` -> what it does.
+    """
+
+    def __init__(self, annotator: Annotator, actions: Mapping[str, Callable[[], Any]]) -> None:
+        super().__init__()
+        self._annotator = annotator
+        self.buttons: dict[str, QPushButton] = {}
+
+        def made(name: str, text: str, *, checkable: bool = False) -> QPushButton:
+            key, tip = KEYS[name]
+            self.buttons[name] = button(
+                f"{text} [{key}]",
+                f"{tip.capitalize()} (key {key})",
+                actions[name],
+                checkable=checkable,
+            )
+            return self.buttons[name]
+
+        self.column.addLayout(row(made("prompting", "Prompt", checkable=True)))
+        self.column.addLayout(
+            row(
+                made("background", "Background", checkable=True),
+                made("box", "Box", checkable=True),
+                made("scribble", "Scribble", checkable=True),
+            )
+        )
+        self.answer: QLabel = note()
+        self.column.addWidget(self.answer)
+        self.column.addLayout(row(made("next_answer", "Next answer"), made("discard", "Clear")))
+        self.column.addLayout(row(made("accept", "Keep")))
+        self.column.addLayout(row(made("undo", "Undo"), made("redo", "Redo")))
+        self.policy = choice(
+            [(title, name) for name, title in POLICIES.items()],
+            "Whose a pixel is that belongs to an object already",
+            self._set_policy,
+        )
+        self.form.addRow("Overlaps", self.policy)
+        self.column.addWidget(note("Kept objects, under the mouse:"))
+        self.column.addLayout(row(made("reopen", "Open"), made("delete", "Delete")))
+        self.column.addLayout(row(made("merge", "Merge"), made("split", "Split")))
+        self.objects: QLabel = note()
+        self.column.addWidget(self.objects)
+
+    def refresh(self) -> None:
+        """Show how things are."""
+        seen: Any = self._annotator
+        self.buttons["prompting"].setChecked(seen.prompting)
+        self.buttons["background"].setChecked(seen.sign == "background")
+        self.buttons["box"].setChecked(seen.drawing == "box")
+        self.buttons["scribble"].setChecked(seen.drawing == "scribble")
+        self.buttons["next_answer"].setEnabled(bool(seen.draft))
+        self.buttons["discard"].setEnabled(seen.has_draft)
+        self.buttons["accept"].setEnabled(seen.has_draft)
+        book = None if seen.target is None else seen.target.book
+        self.buttons["undo"].setEnabled(book is not None and book.can_undo)
+        self.buttons["redo"].setEnabled(book is not None and book.can_redo)
+        for name in ("background", "box", "scribble"):
+            self.buttons[name].setEnabled(seen.target is not None)
+        for name in ("reopen", "delete", "merge", "split"):
+            self.buttons[name].setEnabled(seen.target is not None)
+        self.answer.setText(answer_words(seen))
+        self.objects.setText(object_words(seen))
+
+    def _set_policy(self) -> None:
+        self._annotator.policy = self.policy.currentData()

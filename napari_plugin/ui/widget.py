@@ -1,0 +1,240 @@
+"""The dock widget: puts the session, the model and the panels together."""
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QProgressBar, QTabWidget, QVBoxLayout, QWidget
+
+from napari_plugin.layers import ImageChoice
+from napari_plugin.service import ModelService, ServiceState
+from napari_plugin.session.annotator import Annotator
+from napari_plugin.session.jobs import Jobs
+from napari_plugin.session.kept import KeptObjects
+from napari_plugin.session.words import hint
+from napari_plugin.ui.bridge import Bridge
+from napari_plugin.ui.everything_panel import EverythingPanel
+from napari_plugin.ui.image_panel import ImagePanel
+from napari_plugin.ui.keys import bind_keys, unbind_keys
+from napari_plugin.ui.model_panel import ModelPanel
+from napari_plugin.ui.mouse import CanvasClicks
+from napari_plugin.ui.prompt_panel import PromptPanel
+from napari_plugin.ui.rows import note
+from napari_plugin.ui.volume_panel import VolumePanel
+from sam_plugins import Progress, default_settings, known_models
+
+__all__ = ["SamWidget"]
+
+_SHOW: dict[str, Callable[[str], None]] = {
+    "info": show_info,
+    "warning": show_warning,
+    "error": show_error,
+}
+_LOOK_MS = 400
+
+
+class SamWidget(QWidget):
+    """Segment anything in this viewer.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer that the widget is docked in.
+    open_segmenter
+        What opens models; the worker process by default.
+    """
+
+    def __init__(self, napari_viewer: Any, open_segmenter: Any = None) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.bridge = Bridge()
+        self.service = ModelService(
+            self.bridge.deliver, open_segmenter, on_state=self._on_model_state
+        )
+        self.annotator = Annotator(napari_viewer, self.service, self.notify, self.refresh)
+        self.jobs = Jobs(self.annotator, self._on_progress)
+        self.kept = KeptObjects(self.annotator)
+        self.clicks = CanvasClicks(self.annotator, self.kept.reopen)
+        self._closed = False
+        self._make_panels()
+        bind_keys(napari_viewer, self, self._actions())
+        self._look = QTimer(self)
+        self._look.setSingleShot(True)
+        self._look.setInterval(_LOOK_MS)
+        self._look.timeout.connect(self.annotator.look)
+        napari_viewer.scene.camera.events.connect(self._on_camera)
+        napari_viewer.layers.selection.events.active.connect(self._on_selection)
+        self.refresh()
+        self.service.open()
+
+    # -- what is shown ------------------------------------------------------------------------
+
+    def _make_panels(self) -> None:
+        self.tabs = QTabWidget()
+        self.images = ImagePanel(self.viewer, self.begin)
+        self.prompts = PromptPanel(self.annotator, self._actions())
+        self.everything = EverythingPanel(
+            lambda settings, inside: self.jobs.everything(settings, inside=inside),
+            self.jobs.stop,
+            lambda sentence: self.notify("warning", sentence),
+        )
+        self.volume = VolumePanel(self._follow, self.jobs.stop)
+        self.models = ModelPanel(
+            [(model.name, model.name) for model in known_models()],
+            self._open_model,
+            lambda name: self._open_model(name, None, "fp32"),
+            self.service.cancel_download,
+        )
+        for title, panel in (
+            ("Image", self.images),
+            ("Prompt", self.prompts),
+            ("Everything", self.everything),
+            ("Volume", self.volume),
+            ("Model", self.models),
+        ):
+            self.tabs.addTab(panel, title)
+        self.model_line = note()
+        self.busy = QProgressBar()
+        self.busy.setMaximumHeight(8)
+        self.busy.setTextVisible(False)
+        self.busy.setRange(0, 0)
+        self.busy.setVisible(False)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(2, 2, 2, 2)
+        column.addWidget(self.model_line)
+        column.addWidget(self.busy)
+        column.addWidget(self.tabs)
+
+    def _actions(self) -> dict[str, Callable[[], Any]]:
+        session = self.annotator
+
+        def under_mouse(act: Callable[[Any], Any]) -> Callable[[], None]:
+            return lambda: act(tuple(self.viewer.cursor.position))
+
+        return {
+            "prompting": lambda: session.set_prompting(not session.prompting),
+            "background": lambda: session.set_sign(
+                "object" if session.sign == "background" else "background"
+            ),
+            "box": lambda: session.draw(None if session.drawing == "box" else "box"),
+            "scribble": lambda: session.draw(None if session.drawing == "scribble" else "scribble"),
+            "next_answer": session.next_answer,
+            "accept": session.accept,
+            "discard": session.discard,
+            "undo": session.undo,
+            "redo": session.redo,
+            "reopen": under_mouse(self.kept.reopen),
+            "delete": under_mouse(self.kept.delete),
+            "merge": under_mouse(self.kept.merge),
+            "split": under_mouse(self.kept.split),
+        }
+
+    def notify(self, kind: str, sentence: str) -> None:
+        """Show a sentence to the user."""
+        _SHOW[kind](sentence)
+
+    def refresh(self) -> None:
+        """Show how things are."""
+        if self._closed:
+            return
+        self.prompts.refresh()
+        self.busy.setVisible(self.annotator.is_waiting)
+        text = hint(self.annotator)
+        overlay = self.viewer.canvas.overlays.text
+        overlay.text = text
+        overlay.visible = bool(text)
+        target, plane = self.annotator.target, self.annotator.plane
+        self.volume.show_axes(target.axes if target is not None and plane is not None else ())
+
+    # -- what the panels ask for --------------------------------------------------------------
+
+    def begin(
+        self, layers: list[Any], choice: ImageChoice, labels: Any | None, detail: str
+    ) -> None:
+        """Begin to annotate an image."""
+        if not self.annotator.open_image(layers, choice, labels=labels, detail=detail):
+            return
+        target = self.annotator.target
+        if target is not None:
+            self.images.show_target(target.labels)
+            self.images.status.setText(f"Objects of {target.name} go to {target.labels.name}.")
+        self.annotator.set_prompting(True)
+        self.tabs.setCurrentWidget(self.prompts)
+
+    def _follow(self, axis: int, first: int, last: int, kept: bool) -> None:
+        self.jobs.follow(axis, range(first, last + 1), kept=kept)
+
+    def _open_model(self, name: str, device: str | None, precision: str) -> None:
+        self.annotator.model_changed()
+        self.service.open(name, device, precision=precision)
+
+    # -- what happens -------------------------------------------------------------------------
+
+    def _on_model_state(self, state: ServiceState) -> None:
+        if self._closed:
+            return
+        info = state.info
+        if state.phase == "ready" and info is not None:
+            text = f"{info.name} on {info.device} with {info.engine}, {info.numerics}"
+            self.everything.show_defaults(info.name, default_settings(info.name))
+        else:
+            text = state.message
+        self.model_line.setText(text)
+        busy = state.phase in ("opening", "downloading")
+        self.models.show_state(
+            state.message or text,
+            state.fraction,
+            busy=busy,
+            can_fetch=False,
+            fetching=state.phase == "downloading",
+        )
+        if state.phase == "failed":
+            self.notify("error", state.message)
+
+    def _on_progress(self, progress: Progress | None) -> None:
+        running = progress is not None
+        for panel, kind in ((self.everything, "automatic"), (self.volume, "propagated")):
+            own = running and self.jobs.kind == kind
+            panel.progress.setVisible(own)
+            panel.halt.setEnabled(own)
+            panel.go.setEnabled(not running)
+            if own and progress is not None:
+                panel.progress.setRange(0, progress.total)
+                panel.progress.setValue(progress.done)
+                panel.progress.setFormat(f"{progress.message} (%p%)")
+
+    def _on_camera(self, event: Any) -> None:
+        self._look.start()
+
+    def _on_selection(self, event: Any) -> None:
+        layer = event.value
+        if layer is not None and hasattr(layer.events, "mode"):
+            layer.events.mode.disconnect(self._on_mode)
+            layer.events.mode.connect(self._on_mode)
+        self.refresh()
+
+    def _on_mode(self, event: Any) -> None:
+        self.refresh()
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802
+        """Qt: the widget is closed with its dock or with the window."""
+        self.shut()
+        super().closeEvent(event)
+
+    def shut(self) -> None:
+        """End all work; what was kept stays in its layer."""
+        if self._closed:
+            return
+        self._closed = True
+        self._look.stop()
+        self.jobs.close()
+        self.clicks.close()
+        unbind_keys(self.viewer)
+        self.viewer.scene.camera.events.disconnect(self._on_camera)
+        self.viewer.layers.selection.events.active.disconnect(self._on_selection)
+        self.images.disconnect()
+        self.annotator.close_image()
+        self.viewer.canvas.overlays.text.visible = False
+        self.bridge.close()
+        self.service.close()

@@ -1,0 +1,36 @@
+"""Threads of the model's process, each of which does one thing after the other."""
+
+import queue
+import threading
+from collections.abc import Callable
+
+__all__ = ["Lane"]
+
+
+class Lane:
+    """One thread and what it still has to do.
+
+    A stream enters one step at a time, so that steps of several streams and single calls take
+    turns, and a stream that nobody reads keeps nobody waiting.
+
+    Parameters
+    ----------
+    name
+        Of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin; what was put before is done first."""
+        self._thread.start()
+
+    def put(self, work: Callable[[], None]) -> None:
+        """Do this after everything else; it must not raise."""
+        self._waiting.put(work)
+
+    def _run(self) -> None:
+        while True:
+            self._waiting.get()()

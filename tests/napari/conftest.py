@@ -1,0 +1,63 @@
+"""Windows and viewers for the tests of the napari plugin, and a place for their pictures."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def has_display() -> bool:
+    """Whether napari can draw: an off-screen platform cannot."""
+    return bool(os.environ.get("DISPLAY")) or sys.platform in ("win32", "darwin")
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings, caches and journals of a test are its own."""
+    monkeypatch.setenv("SAM_PLUGINS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SAM_PLUGINS_JOURNALS", str(tmp_path / "journals"))
+    monkeypatch.setenv("NAPARI_CONFIG", str(tmp_path / "napari.yaml"))
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    """Where screenshots go: ``SAM_PLUGINS_SHOTS``, to be looked at, or the test's own folder."""
+    folder = Path(os.environ.get("SAM_PLUGINS_SHOTS") or tmp_path / "shots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """``wait_until(condition, timeout=60)`` handles Qt's events until a condition holds."""
+
+    def wait(condition: Callable[[], Any], timeout: float = 60.0, what: str = "") -> None:
+        from qtpy.QtCore import QEventLoop
+        from qtpy.QtWidgets import QApplication
+
+        deadline = time.monotonic() + timeout
+        while not condition():
+            application = QApplication.instance()
+            if application is not None:
+                application.processEvents(QEventLoop.AllEvents, 20)
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited {timeout} s in vain for {what or condition}")
+            time.sleep(0.002)
+
+    return wait
+
+
+@pytest.fixture
+def window(require: Callable[..., Any]) -> Iterator[Any]:
+    """A real napari window, shown; closed afterwards."""
+    require("display", has_display())
+    import napari
+
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(1500, 950)
+    yield viewer
+    viewer.close()
