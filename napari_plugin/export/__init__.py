@@ -1,7 +1,6 @@
 """Files out of napari: label images, COCO, GeoJSON, ImageJ regions, tables, and provenance."""
 
 from napari_plugin.export.axes import ChannelView, axis_letters, channels_of
-from napari_plugin.export.condense import KnownObject, condensed
 from napari_plugin.export.exporting import export, export_paths
 from napari_plugin.export.kinds import KINDS, ExportKind
 from napari_plugin.export.operations import (
@@ -25,6 +24,7 @@ from napari_plugin.export.provenance import (
 )
 from napari_plugin.export.replay import Answer, ObjectAgreement, compare_labels, replay
 from napari_plugin.export.request import ExportRequest
+from napari_plugin.export.rest import rest_operation
 
 __all__ = [
     "KINDS",
@@ -34,7 +34,6 @@ __all__ = [
     "ExportKind",
     "ExportRequest",
     "ImageRecord",
-    "KnownObject",
     "ModelRecord",
     "ObjectAgreement",
     "Operation",
@@ -43,7 +42,6 @@ __all__ = [
     "axis_letters",
     "channels_of",
     "compare_labels",
-    "condensed",
     "delete_operation",
     "export",
     "export_paths",
@@ -53,6 +51,7 @@ __all__ = [
     "read_provenance",
     "relabel_operation",
     "replay",
+    "rest_operation",
     "software_versions",
     "split_operation",
     "write_provenance",

@@ -1,6 +1,5 @@
 """What a replay needs without a window: image layers from files, and a model's answers."""
 
-import importlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -107,21 +106,21 @@ def opened_image(
     SamPluginsError
         If the layers are not those of the document, or their pixels differ.
     """
-    rooms: Any = importlib.import_module("napari_plugin.layers")
-    choice = rooms.ImageChoice.from_json(document.image.choice)
-    image: Any = rooms.LayerImage(_chosen(layers, choice.layers), choice)
+    from napari_plugin.layers import ImageChoice, LayerImage, fingerprint
+
+    choice = ImageChoice.from_json(document.image.choice)
+    image = LayerImage(_chosen(layers, choice.layers), choice)
     if tuple(image.shape) != document.labels_shape:
         raise ImageError(
             f"The objects lie on an image of {document.labels_shape}, found "
             f"{tuple(image.shape)}: give the image '{document.image.name}' with --image."
         )
-    if rooms.fingerprint(image) != document.image.fingerprint and not any_image:
+    if fingerprint(image) != document.image.fingerprint and not any_image:
         raise ImageError(
             f"The pixels are not those that '{document.image.name}' had when the masks were made: "
             "give that image with --image, or go on with this one by --any-image."
         )
-    opened: PlaneSources = image
-    return opened
+    return image
 
 
 def _chosen(layers: Sequence[Any], names: Sequence[str]) -> Sequence[Any]:

@@ -14,7 +14,7 @@ from sam_plugins import Progress
 from sam_plugins.errors import DatasetError, ImageError, PromptError, SamPluginsError
 from sam_plugins.formats import LabelStack, rle_to_crop
 
-__all__ = ["Answer", "ObjectAgreement", "Replayer", "compare_labels", "replay"]
+__all__ = ["Answer", "ObjectAgreement", "compare_labels", "replay"]
 
 Answer: TypeAlias = Callable[[Plane, PromptSet], PlaneMask]
 """The mask that prompts on a plane mean."""
@@ -41,7 +41,7 @@ def replay(document: Provenance, answer: Answer | None) -> Iterator[Progress | L
     DatasetError
         If `answer` raises an error about the prompts of an operation.
     """
-    replayer = Replayer(document.labels_shape, answer)
+    replayer = _Replayer(document.labels_shape, answer)
     total = len(document.operations)
     for done, operation in enumerate(document.operations):
         yield Progress(done, total, f"Operation {done + 1} of {total}: {operation['kind']}")
@@ -55,7 +55,7 @@ def replay(document: Provenance, answer: Answer | None) -> Iterator[Progress | L
     yield replayer.labels
 
 
-class Replayer:
+class _Replayer:
     """Labels, and which of their pixels were painted by hand.
 
     Parameters

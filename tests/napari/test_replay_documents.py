@@ -21,6 +21,7 @@ from napari_plugin.export import (
     read_provenance,
     relabel_operation,
     replay,
+    rest_operation,
     split_operation,
     write_provenance,
 )
@@ -114,6 +115,27 @@ def test_accepting_again_replaces_what_was_accepted_and_keeps_what_was_painted()
     ]
     imported = paint_operation([(1, block(PLANE, 5, 0, 7, 1))], SHAPE, origin="imported")
     assert (replayed([imported, accept(1, (PLANE, click(3, 3)))]) == 1).sum() == 4
+
+
+@given(st.integers(0, 2**32), st.sampled_from(["YX", "ZYX", "TZYX", "ZXY", "YXC"]))
+@settings(max_examples=80, deadline=None)
+def test_the_rest_is_painted_so_that_a_replay_ends_the_same(seed, axes):
+    rng = np.random.default_rng(seed)
+    shape = tuple(1 if axis == "C" else int(rng.integers(1, 6)) for axis in axes)
+    made = rng.integers(0, 4, shape).astype(np.uint32)
+    labels = np.where(rng.random(shape) < 0.6, made, rng.integers(0, 4, shape)).astype(np.int32)
+    operations = [rest_operation(np.zeros(shape), made, axes), rest_operation(made, labels, axes)]
+    operations = [operation for operation in operations if operation]
+    *_, again = replay(document(operations, shape, axes), None)
+    np.testing.assert_array_equal(again, labels)
+    assert rest_operation(labels, labels.astype(np.uint8), axes) is None
+
+
+def test_prompts_without_a_model_are_a_sentence():
+    with pytest.raises(DatasetError, match="no model to ask"):
+        replayed([accept(5, (PLANE, click(1, 2)))], None)
+    assert document([accept(5, (PLANE, click(1, 2)))]).asks
+    assert not document([delete_operation([1])]).asks
 
 
 def test_what_no_prompt_makes_again_carries_its_pixels():
