@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_plugin.export.provenance import Provenance
+from sam_plugins.errors import ImageError
 from sam_plugins.formats import LabelStack, ObjectNote
 
 __all__ = ["ExportRequest"]
@@ -62,6 +63,11 @@ class ExportRequest:
         Raises
         ------
         ImageError
-            If they do not fit each other.
+            If they do not fit each other, or the layer is shown mirrored.
         """
+        if any(size < 0 for size in self.scale):
+            raise ImageError(
+                f"The layer is shown mirrored (its scale is {self.scale}), which files cannot say: "
+                "give it a scale greater than 0."
+            )
         return LabelStack(self.labels, self.axes, self.scale, self.translate, self.units)

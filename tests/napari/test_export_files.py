@@ -136,6 +136,7 @@ def test_nothing_is_replaced_unless_asked(tmp_path):
         ({"name": "a/b"}, "plain name"),
         ({"name": ""}, "plain name"),
         ({"axes": "PZYX"}, "letters of T, C, Z, Y, X"),
+        ({"scale": (1, 1, -0.5, 0.5)}, "mirrored"),
         ({"labels": LABELS.astype(float)}, "whole numbers"),
         ({"channels": {"dapi": IMAGE[0]}, "kinds": ("measurements",)}, "'dapi'"),
         ({"provenance": None, "kinds": ("provenance",)}, "how these objects were made"),
