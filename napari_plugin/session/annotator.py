@@ -9,22 +9,17 @@ from napari_plugin.session.answers import Answers
 from napari_plugin.session.draft import Draft
 from napari_plugin.session.keeping import what_to_keep
 from napari_plugin.session.preview import Preview
-from napari_plugin.session.prompt_layers import PromptLayers, Sign
-from napari_plugin.session.target import Target
+from napari_plugin.session.prompt_layers import PromptLayers
+from napari_plugin.session.target import Preparation, Target
+from napari_plugin.session.tools import Tools
 from napari_plugin.session.view import located, looking_at
-from napari_plugin.values import Plane, PlaneMask, PromptSet
+from napari_plugin.values import Plane, PlaneMask
 from sam_plugins.errors import SamPluginsError
 
 __all__ = ["POLICIES", "Annotator", "Notify"]
 
 Notify = Callable[[str, str], None]
 """Shows a sentence to the user: ("info" | "warning" | "error", sentence)."""
-
-_MODES: Mapping[str, str] = {"box": "add_rectangle", "scribble": "add_path"}
-_DRAWN_BY_MODE: Mapping[str, Literal["box", "scribble"]] = {
-    "add_rectangle": "box",
-    "add_path": "scribble",
-}
 
 POLICIES: Mapping[str, str] = {
     "keep": "kept objects keep their pixels",
@@ -69,7 +64,9 @@ class Annotator:
         self.origins: dict[int, str] = {}
         """Where the masks in `found` come from: "automatic" or "propagated"."""
         self.policy = "keep"
-        self.prompting = False
+        self.tools = Tools(self)
+        self.upcoming: Callable[[], list[Preparation]] = list
+        """What else to prepare once the plane in view is."""
         self._ids: dict[int, int] = {}
         self._accepting = False
 
@@ -124,7 +121,7 @@ class Annotator:
             self.preview.close()
         self.target.close()
         self.target = self.prompts = self.preview = self.answers = None
-        self.prompting = False
+        self.tools.set_prompting(False)
         self.forget_draft()
 
     def restore(self, recovery: Recovery) -> bool:
@@ -161,58 +158,6 @@ class Annotator:
 
     # -- prompts ------------------------------------------------------------------------------
 
-    def set_prompting(self, on: bool) -> None:
-        """Whether clicks on the canvas are prompts."""
-        self.prompting = on and self.target is not None
-        if on and not self.prompting:
-            self.notify("info", "Choose an image first.")
-        self.draw(None)
-
-    @property
-    def sign(self) -> Sign:
-        """What the next drawn prompt says."""
-        return self.prompts.sign if self.prompts is not None else "object"
-
-    def set_sign(self, sign: Sign) -> None:
-        """What the next drawn prompt says: "object" or "background"."""
-        if self.prompts is not None:
-            self.prompts.set_sign(sign)
-            self.changed()
-
-    @property
-    def drawing(self) -> Literal["box", "scribble"] | None:
-        """What a drag on the canvas draws, if anything."""
-        shapes = self.prompts.drawn if self.prompts is not None else None
-        if shapes is None or self.viewer.layers.selection.active is not shapes:
-            return None
-        return _DRAWN_BY_MODE.get(str(shapes.mode))
-
-    def draw(self, kind: Literal["box", "scribble"] | None) -> None:
-        """Let a drag draw a box or a scribble; None lets it move the picture."""
-        if self.prompts is None or self.target is None:
-            return
-        if kind is None:
-            if self.prompts.drawn is not None:
-                self.prompts.drawn.mode = "pan_zoom"
-            active = self.viewer.layers.selection.active
-            if self.prompting and (active is None or self.prompts.holds(active)):
-                self.viewer.layers.selection.active = self.target.layers[0]
-        else:
-            shapes = self.prompts.shapes
-            self.viewer.layers.selection.active = shapes
-            shapes.mode = _MODES[kind]
-        self.changed()
-
-    def click(self, position: Sequence[float], sign: Sign) -> bool:
-        """A click at a place of the world; False and a sentence if it is no prompt there."""
-        where = self.locate(position)
-        if where is None or self.prompts is None:
-            return False
-        plane, xy = where
-        self.prompts.set_number(self._owner(plane, xy))
-        self.prompts.add_point(plane, xy, sign)
-        return True
-
     def next_answer(self) -> None:
         """Show the next of the ambiguous answers, of the objects on the plane in view."""
         plane = self.plane
@@ -246,14 +191,6 @@ class Annotator:
     def is_waiting(self) -> bool:
         """Whether masks are on their way."""
         return self.answers is not None and self.answers.pending
-
-    @property
-    def blocked_by(self) -> str | None:
-        """The name of the active layer, if it has a tool in hand that clicks belong to."""
-        active = self.viewer.layers.selection.active
-        if active is None or str(getattr(active, "mode", "pan_zoom")) == "pan_zoom":
-            return None
-        return str(active.name)
 
     @property
     def has_draft(self) -> bool:
@@ -429,10 +366,11 @@ class Annotator:
 
     def look(self) -> None:
         """Encode what is on screen, then what is next to it, in the background."""
-        if self.target is not None and self.plane is not None:
-            self.service.prepare(
-                self.target.preparations(self.plane, looking_at(self.target.image, self.viewer))
-            )
+        plane = self.plane
+        if self.target is not None and plane is not None:
+            where = looking_at(self.target.image, self.viewer)
+            first, *others = self.target.preparations(plane, where)
+            self.service.prepare([first, *self.upcoming(), *others])
 
     def refresh_preview(self) -> None:
         """Show the masks of the plane in view."""
@@ -463,13 +401,3 @@ class Annotator:
         except SamPluginsError as error:
             self.notify("warning", str(error))
             return None
-
-    def _owner(self, plane: Plane, xy: tuple[float, float]) -> int:
-        """Whose a point is: the object whose box is around it, else the last one."""
-        around = [
-            ((box[2] - box[0]) * (box[3] - box[1]), number)
-            for number, planes in self.draft.objects.items()
-            for box in planes.get(plane, PromptSet()).boxes
-            if box[0] - 0.5 <= xy[0] <= box[2] - 0.5 and box[1] - 0.5 <= xy[1] <= box[3] - 0.5
-        ]
-        return min(around)[1] if around else max(self.draft.objects, default=1)

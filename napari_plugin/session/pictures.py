@@ -9,7 +9,7 @@ from napari_plugin.values import Plane
 from sam_plugins import Progress, Refiner, TiledImage
 from sam_plugins.ports import ImageSource, Segmenter
 
-__all__ = ["DETAILS", "Pictures", "tile_for"]
+__all__ = ["DETAILS", "Pictures", "tiling_for"]
 
 _PLANES = 12
 _REFINERS = 64
@@ -26,16 +26,28 @@ DETAILS: dict[str, int | None] = {
 """How large a part of the picture the model looks at, by the word for it: the side of a tile."""
 
 
-def tile_for(detail: str, image_size: int) -> int | None:
-    """The side of a tile in pixels; None where the picture is one window, however large.
+_WHOLE = 1 << 30
 
-    By itself a tile is twice what the model sees and at least 768 pixels: a small model shrinks
-    pictures, and small objects would be lost.
+
+def tiling_for(detail: str, image_size: int) -> dict[str, int]:
+    """How `TiledImage` cuts pictures: its arguments ``tile`` and ``threshold``.
+
+    By itself a tile is twice what the model sees, 768 to 1024 pixels: a small model shrinks
+    pictures, and small objects would be lost. Pictures of up to one and a half tiles are one
+    window.
+
+    Parameters
+    ----------
+    detail
+        A key of `DETAILS`.
+    image_size
+        Longest side that the model sees, pixels.
     """
     side = DETAILS.get(detail)
     if side == 0:
-        return None
-    return max(2 * image_size, 768) if side is None and image_size < 1024 else side or 1024
+        return {"threshold": _WHOLE}
+    tile = side or min(max(2 * image_size, 768), 1024)
+    return {"tile": tile, "threshold": tile * 3 // 2}
 
 
 class Pictures:
@@ -109,10 +121,5 @@ class Pictures:
 
     def _opened(self, segmenter: Segmenter, plane: Plane) -> TiledImage:
         source: Any = self._source(plane)
-        tile = tile_for(self.detail, segmenter.info.image_size)
-        options: dict[str, Any] = {"max_bytes": _BYTES_PER_PLANE}
-        if tile is None:
-            options["threshold"] = max(source.shape[1:])
-        else:
-            options |= {"tile": tile, "threshold": tile * 3 // 2}
-        return TiledImage(segmenter, source, **options)
+        tiling: dict[str, Any] = tiling_for(self.detail, segmenter.info.image_size)
+        return TiledImage(segmenter, source, max_bytes=_BYTES_PER_PLANE, **tiling)

@@ -76,7 +76,7 @@ class Preview:
         if self._layer is None:
             active = self._viewer.layers.selection.active
             self._layer = self._viewer.add_labels(
-                data, name=PREVIEW_NAME, opacity=0.6, metadata={"sam_plugins": "preview"}, **placed
+                data, name=PREVIEW_NAME, opacity=0.55, colormap=_colours(), **placed
             )
             self._viewer.layers.selection.active = active
             return
@@ -89,3 +89,13 @@ class Preview:
     def _on_removed(self, event: Any) -> None:
         if event.value is self._layer:
             self._layer = None
+
+
+def _colours() -> Any:
+    """Bright colours that objects which were kept do not have by default; the first is cyan."""
+    from napari.utils.colormaps import DirectLabelColormap
+
+    hues = ["#00e5ff", "#ffea00", "#ff4081", "#76ff03", "#ff9100", "#b388ff", "#ffffff", "#1de9b6"]
+    colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    colours |= {number: hues[(number - 1) % len(hues)] for number in range(1, 256)}
+    return DirectLabelColormap(color_dict=colours)

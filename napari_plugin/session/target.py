@@ -69,6 +69,8 @@ class Target:
         warn: Callable[[str], None],
     ) -> None:
         self._viewer, self._warn = viewer, warn
+        self.is_saved = False
+        """Whether files hold all objects, so that the journal need not be offered again."""
         self.layers = tuple(layers)
         self.image = LayerImage(layers, choice)
         self.fingerprint = fingerprint(self.image)
@@ -88,10 +90,14 @@ class Target:
         )
         self.journal = Journal.create(journals_folder(), about, warn=self._warn)
         self.book = Book(self.labels.data, journal=self.journal, records=records)
-        self.book.on_change.append(lambda regions: self.labels.refresh())
+        self.book.on_change.append(self._on_change)
         self.watch = LabelsWatch(self.labels, self.book, say=self._warn)
         self.log = OperationLog(self.shape)
         self.log.begin_with(self.labels.data, records)
+
+    def _on_change(self, regions: Any) -> None:
+        self.is_saved = False
+        self.labels.refresh()
 
     @property
     def name(self) -> str:
@@ -169,7 +175,7 @@ class Target:
     def close(self) -> None:
         """Look at the layer a last time; the journal stays until its objects are exported."""
         self.watch.close()
-        self.journal.close()
+        self.journal.close(saved=self.is_saved)
         self.pictures.clear()
 
     def _added(self) -> Any:

@@ -9,17 +9,17 @@ def hint(annotator: Annotator) -> str:
     """What a click on the canvas does now; empty if it does nothing of ours."""
     if annotator.target is None:
         return ""
-    if not annotator.prompting:
+    if not annotator.tools.prompting:
         return "SAM: press W to prompt"
     if annotator.plane is None:
         return "SAM: switch to 2D to prompt"
-    if annotator.drawing == "box":
+    if annotator.tools.drawing == "box":
         return "SAM: drag a box around an object  |  Shift+B: back to clicks"
-    if annotator.drawing == "scribble":
-        what = "the object" if annotator.sign == "object" else "the background"
+    if annotator.tools.drawing == "scribble":
+        what = "the object" if annotator.tools.sign == "object" else "the background"
         return f"SAM: drag a line over {what}  |  Shift+S: back to clicks"
-    if annotator.blocked_by is not None:
-        return f"SAM: paused, {annotator.blocked_by} has its own tool in hand (choose pan and zoom)"
+    if annotator.tools.blocked_by is not None:
+        return f"SAM: paused, {annotator.tools.blocked_by} has a tool of its own in hand"
     if annotator.is_waiting:
         return "SAM: working ..."
     if annotator.has_draft:

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QProgressBar
 
 from napari_plugin.export import KINDS
 from napari_plugin.ui.rows import Panel, button, note, row
+from sam_plugins import Progress
 
 __all__ = ["ExportPanel"]
 
@@ -53,6 +54,18 @@ class ExportPanel(Panel):
             "A provenance file replays without a window: sam-plugins napari replay FILE"
         )
         self.column.addWidget(self.status)
+
+    def show_running(self, running: bool) -> None:
+        """Show whether files are being written."""
+        self.go.setEnabled(not running)
+        self.halt.setEnabled(running)
+        self.progress.setVisible(running)
+
+    def show_progress(self, progress: Progress) -> None:
+        """Show how far it is."""
+        self.progress.setRange(0, progress.total)
+        self.progress.setValue(progress.done)
+        self.status.setText(progress.message)
 
     def chosen(self) -> list[str]:
         """Names of the kinds that are checked."""

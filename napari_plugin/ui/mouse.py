@@ -39,9 +39,9 @@ class CanvasClicks:
 
     def _pressed(self, viewer: Any, event: Any) -> Iterator[None]:
         annotator = self._annotator
-        if not annotator.prompting or annotator.drawing is not None:
+        if not annotator.tools.prompting or annotator.tools.drawing is not None:
             return
-        if annotator.blocked_by is not None or event.button not in (1, 2):
+        if annotator.tools.blocked_by is not None or event.button not in (1, 2):
             return
         start = tuple(float(v) for v in event.pos)
         place = tuple(float(v) for v in event.position)
@@ -57,9 +57,9 @@ class CanvasClicks:
         if "shift" in modifiers:
             self._reopen(place)
         elif button == 2 or modifiers & {"control", "ctrl", "meta"}:
-            annotator.click(place, "background")
+            annotator.tools.click(place, "background")
         else:
-            annotator.click(place, "object")
+            annotator.tools.click(place, "object")
 
 
 def _apart(first: tuple[float, ...], second: Any) -> float:

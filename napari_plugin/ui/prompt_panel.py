@@ -67,10 +67,10 @@ class PromptPanel(Panel):
     def refresh(self) -> None:
         """Show how things are."""
         seen: Any = self._annotator
-        self.buttons["prompting"].setChecked(seen.prompting)
-        self.buttons["background"].setChecked(seen.sign == "background")
-        self.buttons["box"].setChecked(seen.drawing == "box")
-        self.buttons["scribble"].setChecked(seen.drawing == "scribble")
+        self.buttons["prompting"].setChecked(seen.tools.prompting)
+        self.buttons["background"].setChecked(seen.tools.sign == "background")
+        self.buttons["box"].setChecked(seen.tools.drawing == "box")
+        self.buttons["scribble"].setChecked(seen.tools.drawing == "scribble")
         self.buttons["next_answer"].setEnabled(bool(seen.draft))
         self.buttons["discard"].setEnabled(seen.has_draft)
         self.buttons["accept"].setEnabled(seen.has_draft)

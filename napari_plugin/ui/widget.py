@@ -1,6 +1,7 @@
 """The dock widget: puts the session, the model and the panels together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
@@ -8,21 +9,28 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QProgressBar, QTabWidget, QVBoxLayout, QWidget
 
 from napari_plugin.layers import ImageChoice
+from napari_plugin.objects import Recovery, discard
 from napari_plugin.service import ModelService, ServiceState
 from napari_plugin.session.annotator import Annotator
+from napari_plugin.session.exporting import exported
 from napari_plugin.session.jobs import Jobs
 from napari_plugin.session.kept import KeptObjects
+from napari_plugin.session.series_run import SeriesRun
+from napari_plugin.session.task import Task
 from napari_plugin.session.words import hint
 from napari_plugin.ui.bridge import Bridge
 from napari_plugin.ui.everything_panel import EverythingPanel
+from napari_plugin.ui.export_panel import ExportPanel
 from napari_plugin.ui.image_panel import ImagePanel
 from napari_plugin.ui.keys import bind_keys, unbind_keys
 from napari_plugin.ui.model_panel import ModelPanel
 from napari_plugin.ui.mouse import CanvasClicks
 from napari_plugin.ui.prompt_panel import PromptPanel
+from napari_plugin.ui.recovery_bar import RecoveryBar
 from napari_plugin.ui.rows import note
+from napari_plugin.ui.series_panel import SeriesPanel
 from napari_plugin.ui.volume_panel import VolumePanel
-from sam_plugins import Progress, default_settings, known_models
+from sam_plugins import Progress, SamPluginsError, default_settings, known_models
 
 __all__ = ["SamWidget"]
 
@@ -32,6 +40,7 @@ _SHOW: dict[str, Callable[[str], None]] = {
     "error": show_error,
 }
 _LOOK_MS = 400
+_SWEEP_MS = 1000
 
 
 class SamWidget(QWidget):
@@ -56,6 +65,9 @@ class SamWidget(QWidget):
         self.jobs = Jobs(self.annotator, self._on_progress)
         self.kept = KeptObjects(self.annotator)
         self.clicks = CanvasClicks(self.annotator, self.kept.reopen)
+        self.series = SeriesRun(self.annotator, self.begin)
+        self.annotator.upcoming = self.series.upcoming
+        self._export: Task | None = None
         self._closed = False
         self._make_panels()
         bind_keys(napari_viewer, self, self._actions())
@@ -63,6 +75,10 @@ class SamWidget(QWidget):
         self._look.setSingleShot(True)
         self._look.setInterval(_LOOK_MS)
         self._look.timeout.connect(self.annotator.look)
+        self._sweep = QTimer(self)
+        self._sweep.setInterval(_SWEEP_MS)
+        self._sweep.timeout.connect(self._on_sweep)
+        self._sweep.start()
         napari_viewer.scene.camera.events.connect(self._on_camera)
         napari_viewer.layers.selection.events.active.connect(self._on_selection)
         self.refresh()
@@ -86,11 +102,16 @@ class SamWidget(QWidget):
             lambda name: self._open_model(name, None, "fp32"),
             self.service.cancel_download,
         )
+        self.export = ExportPanel(self._start_export, self._stop_export)
+        self.folder = SeriesPanel(self._open_series, self._step_series, self._show_series)
+        self.recovery = RecoveryBar(self._restore, self._forget)
         for title, panel in (
             ("Image", self.images),
             ("Prompt", self.prompts),
             ("Everything", self.everything),
             ("Volume", self.volume),
+            ("Export", self.export),
+            ("Series", self.folder),
             ("Model", self.models),
         ):
             self.tabs.addTab(panel, title)
@@ -104,6 +125,7 @@ class SamWidget(QWidget):
         column.setContentsMargins(2, 2, 2, 2)
         column.addWidget(self.model_line)
         column.addWidget(self.busy)
+        column.addWidget(self.recovery)
         column.addWidget(self.tabs)
 
     def _actions(self) -> dict[str, Callable[[], Any]]:
@@ -113,12 +135,14 @@ class SamWidget(QWidget):
             return lambda: act(tuple(self.viewer.cursor.position))
 
         return {
-            "prompting": lambda: session.set_prompting(not session.prompting),
-            "background": lambda: session.set_sign(
-                "object" if session.sign == "background" else "background"
+            "prompting": lambda: session.tools.set_prompting(not session.tools.prompting),
+            "background": lambda: session.tools.set_sign(
+                "object" if session.tools.sign == "background" else "background"
             ),
-            "box": lambda: session.draw(None if session.drawing == "box" else "box"),
-            "scribble": lambda: session.draw(None if session.drawing == "scribble" else "scribble"),
+            "box": lambda: session.tools.draw(None if session.tools.drawing == "box" else "box"),
+            "scribble": lambda: session.tools.draw(
+                None if session.tools.drawing == "scribble" else "scribble"
+            ),
             "next_answer": session.next_answer,
             "accept": session.accept,
             "discard": session.discard,
@@ -159,7 +183,10 @@ class SamWidget(QWidget):
         if target is not None:
             self.images.show_target(target.labels)
             self.images.status.setText(f"Objects of {target.name} go to {target.labels.name}.")
-        self.annotator.set_prompting(True)
+            for sentence in target.image.notes():
+                self.notify("warning", sentence)
+            self.recovery.offer(target.offers())
+        self.annotator.tools.set_prompting(True)
         self.tabs.setCurrentWidget(self.prompts)
 
     def _follow(self, axis: int, first: int, last: int, kept: bool) -> None:
@@ -168,6 +195,52 @@ class SamWidget(QWidget):
     def _open_model(self, name: str, device: str | None, precision: str) -> None:
         self.annotator.model_changed()
         self.service.open(name, device, precision=precision)
+
+    def _restore(self, recovery: Recovery) -> None:
+        if self.annotator.restore(recovery):
+            self.notify("info", f"{recovery.objects} objects are back.")
+
+    def _forget(self, recovery: Recovery) -> None:
+        try:
+            discard(recovery.path)
+        except SamPluginsError as error:
+            self.notify("error", str(error))
+
+    def _start_export(self, folder: Path, kinds: Sequence[str], overwrite: bool) -> None:
+        try:
+            work = exported(self.annotator, self.service.state, folder, kinds, overwrite=overwrite)
+        except SamPluginsError as error:
+            self.notify("error", str(error))
+            return
+        target, kept = self.annotator.target, {"tiff", "zarr"} & set(kinds)
+        self.export.show_running(True)
+
+        def ended(how: Exception | str | None) -> None:
+            self._export = None
+            self.export.show_running(False)
+            if isinstance(how, Exception):
+                self.notify("error", str(how) or type(how).__name__)
+            elif how is None and target is not None:
+                target.is_saved = target.is_saved or bool(kept)
+                self.notify("info", f"{len(kinds)} kinds of files were written to {folder}.")
+
+        self._export = Task(lambda: work, self.bridge.deliver, self.export.show_progress, ended)
+
+    def _stop_export(self) -> None:
+        if self._export is not None:
+            self._export.stop()
+
+    def _open_series(self, folder: Path) -> None:
+        self.series.open(folder)
+        self.folder.show_series(self.series.series)
+
+    def _step_series(self, by: int, state: Any) -> None:
+        self.series.go(by, state)
+        self.folder.show_series(self.series.series)
+
+    def _show_series(self, position: int) -> None:
+        self.series.show(position)
+        self.folder.show_series(self.series.series)
 
     # -- what happens -------------------------------------------------------------------------
 
@@ -207,6 +280,10 @@ class SamWidget(QWidget):
     def _on_camera(self, event: Any) -> None:
         self._look.start()
 
+    def _on_sweep(self) -> None:
+        if self.annotator.target is not None:
+            self.annotator.target.watch.sweep()
+
     def _on_selection(self, event: Any) -> None:
         layer = event.value
         if layer is not None and hasattr(layer.events, "mode"):
@@ -228,6 +305,8 @@ class SamWidget(QWidget):
             return
         self._closed = True
         self._look.stop()
+        self._sweep.stop()
+        self._stop_export()
         self.jobs.close()
         self.clicks.close()
         unbind_keys(self.viewer)
