@@ -74,7 +74,7 @@ class LayerImage:
                 for array, layer in zip(self.arrays, self._layers, strict=True)
             }
             limits = tuple(pairs[channel.array] for channel in self._channels)
-        self._choice = choice
+        self._choice = replace(choice, limits=limits)
         self._brightness = Brightness(self._channels, together=bool(self.layer.rgb), limits=limits)
         self.placement = self._placed()
         """Where Labels data lie."""

@@ -110,6 +110,44 @@ def test_a_crop_lies_where_it_was_cut(data: Any, ndim: int) -> None:
         np.testing.assert_allclose(made.data_to_world(coords), expected, rtol=1e-6, atol=1e-6)
 
 
+@settings(deadline=None, max_examples=40)
+@given(data=st.data(), channel=st.booleans())
+def test_turned_and_sheared_labels_have_each_value_where_the_image_has_it(
+    data: Any, channel: bool
+) -> None:
+    values = np.arange(1, 31).reshape(5, 6) * np.ones((3, 1, 1), int)
+    placing = data.draw(placed(3, inside=(1, 2)))
+    viewer = ViewerModel()
+    layer = viewer.add_image(values.astype(np.uint8), **placing)
+    image = LayerImage(layer, ImageChoice(("",), channel_axis=0 if channel else None))
+    made = viewer.add_labels(values[: image.shape[0]], **labels_kwargs(image))
+    step = data.draw(st.integers(0, 2))
+    viewer.dims.set_point(0, float(layer.data_to_world((step, 0, 0))[0]))
+    plane = image.plane(viewer.dims)
+    assert plane.index[0] == (0 if channel else step)
+    for coords in np.random.default_rng(2).uniform(-1, 6, (20, 2)):
+        assume(np.abs(np.abs(coords - np.round(coords)) - 0.5).min() > 1e-3)
+        world = layer.data_to_world((step, *coords))
+        expected = layer.get_value(world, world=True)
+        assert made.get_value(world, world=True) == expected
+        x, y = (round(c) for c in world_to_plane(image, plane, world, viewer.dims))
+        inside = 0 <= x < 6 and 0 <= y < 5
+        assert (values[0, y, x] if inside else None) == expected
+
+
+def test_points_and_shapes_are_placed_by_the_same_words() -> None:
+    viewer = ViewerModel()
+    layer = viewer.add_image(
+        np.zeros((4, 5, 6)), scale=(3, 2, 1), rotate=np.eye(3), units=("um",) * 3
+    )
+    image = LayerImage(layer, ImageChoice(("",), channel_axis=0, channels=(1,)))
+    points = viewer.add_points(ndim=3, **labels_kwargs(image))
+    shapes = viewer.add_shapes(ndim=3, **labels_kwargs(image))
+    expected = layer.data_to_world((1.5, 2, 3))
+    np.testing.assert_allclose(points.data_to_world((0, 2, 3)), expected)
+    np.testing.assert_allclose(shapes.data_to_world((0, 2, 3)), expected)
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (2, 1, 0)])
 def test_a_click_reads_the_value_that_labels_have_there(order: tuple[int, ...]) -> None:
     viewer = ViewerModel()

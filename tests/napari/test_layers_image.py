@@ -284,6 +284,31 @@ def test_data_that_were_replaced_are_noticed() -> None:
         image.source(Plane(1, 2, (0, 0, 0)))
 
 
+def test_a_multiscale_layer_stays_current_until_its_data_are_replaced() -> None:
+    layer = Image([np.zeros((8, 8)), np.zeros((4, 4))], multiscale=True)
+    image = LayerImage(layer)
+    assert image.is_current
+    layer.translate = (1, 1)
+    assert image.is_current
+    layer.data = [np.ones((8, 8)), np.ones((4, 4))]
+    assert not image.is_current
+
+
+def test_contrast_limits_that_are_no_numbers_are_said() -> None:
+    layer = Image(np.zeros((4, 5)), contrast_limits=(0, np.inf))
+    with pytest.raises(ImageError, match="contrast limits"):
+        LayerImage(layer, ImageChoice((), intensity="contrast_limits"))
+
+
+def test_xarray_is_read_like_numpy(require: Callable[[str], Any]) -> None:
+    xarray = require("xarray")
+    values = _RNG.integers(0, 9999, (3, 20, 30)).astype(np.uint16)
+    named = xarray.DataArray(values, dims=("z", "y", "x"))
+    plane = Plane(0, 2, (0, 7, 0))
+    lazy = _image(named).source(plane).read(0, (2, 1, 9, 3))
+    np.testing.assert_array_equal(lazy, _image(values).source(plane).read(0, (2, 1, 9, 3)))
+
+
 def test_a_broken_store_is_said() -> None:
     class Broken(Counting):
         def __getitem__(self, where: Any) -> np.ndarray:
