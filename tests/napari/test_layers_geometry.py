@@ -110,7 +110,7 @@ def test_a_crop_lies_where_it_was_cut(data: Any, ndim: int) -> None:
         np.testing.assert_allclose(made.data_to_world(coords), expected, rtol=1e-6, atol=1e-6)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(data=st.data(), channel=st.booleans())
 def test_turned_and_sheared_labels_have_each_value_where_the_image_has_it(
     data: Any, channel: bool

@@ -185,6 +185,19 @@ def test_windows_read_only_what_they_show() -> None:
     assert counted.read - before - sampled <= 250 * 250
 
 
+def test_pages_of_files_are_sampled_once_each() -> None:
+    import dask.array as da
+
+    counted = Counting(_RNG.integers(0, 9999, (20, 700, 800), dtype=np.uint16))
+    lazy = da.from_array(counted, chunks=(1, 700, 800), asarray=False, fancy=False)
+    plain = _image(counted.values).source(Plane(1, 2, (3, 0, 0))).read(0)
+    image = _image(lazy, contrast_limits=(0, 9999))
+    before = counted.read
+    shown = image.source(Plane(1, 2, (3, 0, 0))).read(0)
+    assert counted.read - before <= 9 * 700 * 800
+    np.testing.assert_array_equal(shown, plain)
+
+
 def test_zarr_is_read_like_numpy(tmp_path: Path, require: Callable[[str], Any]) -> None:
     zarr = require("zarr")
     values = _RNG.integers(0, 9999, (6, 50, 60)).astype(np.uint16)
@@ -298,15 +311,6 @@ def test_contrast_limits_that_are_no_numbers_are_said() -> None:
     layer = Image(np.zeros((4, 5)), contrast_limits=(0, np.inf))
     with pytest.raises(ImageError, match="contrast limits"):
         LayerImage(layer, ImageChoice((), intensity="contrast_limits"))
-
-
-def test_xarray_is_read_like_numpy(require: Callable[[str], Any]) -> None:
-    xarray = require("xarray")
-    values = _RNG.integers(0, 9999, (3, 20, 30)).astype(np.uint16)
-    named = xarray.DataArray(values, dims=("z", "y", "x"))
-    plane = Plane(0, 2, (0, 7, 0))
-    lazy = _image(named).source(plane).read(0, (2, 1, 9, 3))
-    np.testing.assert_array_equal(lazy, _image(values).source(plane).read(0, (2, 1, 9, 3)))
 
 
 def test_a_broken_store_is_said() -> None:
