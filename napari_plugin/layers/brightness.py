@@ -104,7 +104,11 @@ def _sample(channel: Channel) -> NDArray[Any]:
     rows, columns = [axis for axis in range(array.ndim) if axis != array.channel_axis][-2:]
     windows = sample_windows(array.shape, rows, columns, planes=_PLANES, across=_ACROSS, side=_SIDE)
     return np.concatenate(
-        [array.read(plane, box, [channel.number]).reshape(-1) for plane, box in windows]
+        [
+            values.reshape(-1)
+            for plane, boxes in windows
+            for values in array.read_windows(plane, boxes, [channel.number])
+        ]
     )
 
 

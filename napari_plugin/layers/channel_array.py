@@ -13,6 +13,8 @@ from sam_plugins.types import Box
 
 __all__ = ["ChannelArray"]
 
+_MOST_IN_ONE_PIECE = 2**26
+
 
 class ChannelArray:
     """Numbers of an image layer: NumPy, memory maps, dask, zarr, xarray.
@@ -74,6 +76,29 @@ class ChannelArray:
             return np.stack(parts, axis=-1)
         values = self._at(self._with(where, axis, slice(low, high)), plane, axis)
         return values[:, :, [number - low for number in channels]]
+
+    def read_windows(
+        self, plane: Plane, boxes: Sequence[Box], channels: Sequence[int]
+    ) -> Iterator[NDArray[Any]]:
+        """`read` of several windows of one plane; a plane that is stored in one piece once."""
+        if len(boxes) > 1 and self._in_one_piece(plane):
+            whole = (0, 0, self.shape[plane.columns], self.shape[plane.rows])
+            values = self.read(plane, whole, channels)
+            for x0, y0, x1, y1 in boxes:
+                yield values[y0:y1, x0:x1]
+            return
+        for box in boxes:
+            yield self.read(plane, box, channels)
+
+    def _in_one_piece(self, plane: Plane) -> bool:
+        """Whether any window costs about as much as the plane: a page of a file in dask."""
+        chunks = getattr(self.array, "chunks", None)
+        if not chunks:
+            return False
+        sides = [max(side) if isinstance(side, tuple) else side for side in chunks]
+        shown = (plane.rows, plane.columns)
+        few = all(2 * sides[axis] >= self.shape[axis] for axis in shown)
+        return few and self.shape[plane.rows] * self.shape[plane.columns] <= _MOST_IN_ONE_PIECE
 
     def _with(self, where: list[Any], axis: int, part: Any) -> list[Any]:
         return [*where, part] if self._rgb else [*where[:axis], part, *where[axis + 1 :]]

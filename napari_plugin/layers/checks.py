@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels
 
 from napari_plugin.layers.choice import ImageChoice
 from sam_plugins.errors import ImageError
@@ -17,6 +16,9 @@ _MOST_CHANNELS = 3
 
 def check_layers(layers: Sequence[Any]) -> None:
     """Raise `ImageError` unless they are one to three Image layers of real numbers."""
+    # Here, because importing napari changes the environment of the process.
+    from napari.layers import Image, Labels
+
     if not 1 <= len(layers) <= _MOST_CHANNELS:
         raise ImageError(
             f"Choose one image layer, or two or three as channels, found {len(layers)} layers."

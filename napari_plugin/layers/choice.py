@@ -30,8 +30,8 @@ class ImageChoice:
         "percentile": black and white at the percentiles 0.1 and 99.9 of the whole stack, hot
         pixels do not count; uint8 stays as it is. "contrast_limits": those of the layers.
     limits
-        The values that become black and white in each channel shown, once they are decided;
-        None before.
+        The values that become black and white in each channel shown, once they are decided; None
+        before, and where they are to be decided anew. They count whatever `intensity` says.
     level
         Of a multiscale layer; 0 is the finest.
 

@@ -13,6 +13,8 @@ from sam_plugins.types import Box
 
 __all__ = ["crop_kwargs", "data_to_plane", "labels_kwargs", "plane_to_data", "world_to_plane"]
 
+_MOST_SQUEEZED = 1e12
+
 
 def labels_kwargs(image: LayerImage) -> dict[str, Any]:
     """What places a layer with data of `image.shape` where the image is.
@@ -80,12 +82,12 @@ def world_to_plane(
     shown = [plane.rows, plane.columns]
     matrix, offset = image.placement.to_world(None if dims is None else dims.units)
     where = np.asarray(position, np.float64)[len(position) - image.ndim :]
-    try:
-        y, x = np.linalg.solve(matrix[np.ix_(shown, shown)], (where - offset)[shown])
-    except np.linalg.LinAlgError as error:
+    seen = matrix[np.ix_(shown, shown)]
+    if np.linalg.cond(seen) > _MOST_SQUEEZED:
         raise ImageError(
             f"'{image.layer.name}' is seen from its edge: roll the axes of the viewer."
-        ) from error
+        )
+    y, x = np.linalg.solve(seen, (where - offset)[shown])
     return float(x), float(y)
 
 

@@ -74,7 +74,7 @@ class LayerImage:
                 for array, layer in zip(self.arrays, self._layers, strict=True)
             }
             limits = tuple(pairs[channel.array] for channel in self._channels)
-        self._choice = choice
+        self._choice = replace(choice, limits=limits)
         self._brightness = Brightness(self._channels, together=bool(self.layer.rgb), limits=limits)
         self.placement = self._placed()
         """Where Labels data lie."""
@@ -155,7 +155,9 @@ class LayerImage:
             or the data of the layer have changed their shape.
         """
         self._check_unchanged()
-        return shown_plane(self, dims)
+        plane = shown_plane(self, dims)
+        self._check_plane(plane)
+        return plane
 
     def size(self, plane: Plane) -> tuple[int, int]:
         """(H, W) of a plane, pixels."""
@@ -231,8 +233,8 @@ class LayerImage:
             )
         if self._choice.channel_axis in (plane.rows, plane.columns):
             raise ImageError(
-                f"Axis {self._choice.channel_axis} of '{self.layer.name}' holds channels and cannot "
-                "be a side of the picture: roll the axes of the viewer."
+                f"Axis {self._choice.channel_axis} of '{self.layer.name}' holds channels and "
+                "cannot be a side of the picture: roll the axes of the viewer."
             )
         if self.size(plane) == (1, 1):
             raise ImageError(

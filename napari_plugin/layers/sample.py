@@ -11,7 +11,7 @@ __all__ = ["sample_windows"]
 
 def sample_windows(
     shape: Sequence[int], rows: int, columns: int, *, planes: int, across: int, side: int
-) -> Iterator[tuple[Plane, Box]]:
+) -> Iterator[tuple[Plane, list[Box]]]:
     """Spread windows over a stack.
 
     Parameters
@@ -29,8 +29,8 @@ def sample_windows(
 
     Yields
     ------
-    plane, box
-        The box is xyxy within the plane.
+    plane, boxes
+        The boxes are xyxy within the plane.
     """
     others = [axis for axis in range(len(shape)) if axis not in (rows, columns)]
     boxes = list(_boxes(shape[rows], shape[columns], across, side))
@@ -38,9 +38,7 @@ def sample_windows(
         index = [0] * len(shape)
         for axis, place in zip(others, places, strict=True):
             index[axis] = place
-        plane = Plane(rows, columns, tuple(index))
-        for box in boxes:
-            yield plane, box
+        yield Plane(rows, columns, tuple(index)), boxes
 
 
 def _places(sides: Sequence[int], count: int) -> Iterator[tuple[int, ...]]:

@@ -47,6 +47,8 @@ def shown_plane(image: Placed, dims: Any) -> Plane:
             "below the layer list)."
         )
     before = dims.ndim - ndim
+    if before < 0:
+        raise ImageError(f"'{name}' is not in this viewer any more: add it, or choose another.")
     order = [int(axis) - before for axis in dims.order]
     rows, columns = order[-2:]
     if rows < 0 or columns < 0:
@@ -60,7 +62,7 @@ def shown_plane(image: Placed, dims: Any) -> Plane:
         matrix, offset = image.placement.to_world(dims.units)
         inverse = np.linalg.inv(matrix)
         part = inverse[np.ix_(fixed, fixed)]
-        point = np.asarray(dims.point, np.float64)[max(before, 0) :]
+        point = np.asarray(dims.point, np.float64)[before:]
         places = part @ point[fixed] - (inverse @ offset)[fixed]
         for axis, place in zip(fixed, np.round(places), strict=True):
             index[axis] = int(place)
