@@ -308,6 +308,8 @@ class Work(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.labels = np.zeros((2, 12, 16), np.uint16)
+        # So that no number that is given out is a colour that is painted with.
+        self.labels[1, 11, 15] = 1999
         self.book = Book(self.labels)
         self.before = []
         self.undone = []
@@ -323,7 +325,7 @@ class Work(RuleBasedStateMachine):
         self.undone.clear()
 
     def ids(self):
-        return [int(v) for v in np.unique(self.labels) if 0 < v < 1000]
+        return [int(v) for v in np.unique(self.labels) if v > 1999]
 
     @rule(box=BOXES, depth=st.integers(0, 1), over=st.booleans())
     def accept(self, box, depth, over):
