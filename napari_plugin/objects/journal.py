@@ -25,6 +25,8 @@ __all__ = ["About", "Journal", "lock_of"]
 
 _BLOCK_ELEMENTS = 1 << 20
 _APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+# NotImplementedError: a file system that knows no locks.
+_REFUSALS = (OSError, Timeout, NotImplementedError)
 _HANDED_OVER = frozenset({"draft", "brush", "reopen"})
 
 
@@ -113,7 +115,7 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             journal._lock.acquire()
             journal._rewrite()
-        except (OSError, Timeout) as error:
+        except _REFUSALS as error:
             journal._fail(error)
         return journal
 
@@ -286,7 +288,7 @@ class Journal:
     def _attempt(self, work: Callable[[], None]) -> bool:
         try:
             work()
-        except (OSError, Timeout, JournalError) as error:
+        except (*_REFUSALS, JournalError, TypeError, ValueError) as error:
             self._fail(error)
             return False
         return True

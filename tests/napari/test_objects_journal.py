@@ -8,6 +8,8 @@ import stat
 import subprocess
 import sys
 import time
+import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,42 @@ def test_every_change_is_in_the_file_when_the_call_returns(labels, folder):
     assert found.about.layer == "renamed"
     assert not found.damage
     journal.close()
+
+
+def test_a_mask_prompt_and_numbers_of_numpy_are_stored(labels, folder):
+    labels[0, 3:9, 4:12] = 5
+    told = []
+    journal = Journal.create(folder, about(labels), warn=told.append)
+    book = Book(labels, journal=journal)
+    said = book.reopen(5, PLANE).prompts
+    points = PromptSet(points=((np.float32(1), np.int64(2), np.int64(1)),))
+    at = PLANE.at(0, 1)
+    book.accept(
+        Acceptance(
+            (*thing(4, 3).masks, *thing(0, 0, depth=1).masks),
+            {**said, at: points},
+            object_id=np.int64(5),
+            score=np.float32(0.5),
+        )
+    )
+    found = agree(journal.path, book)
+    assert found.records[5].prompts[PLANE].mask == said[PLANE].mask
+    book.note_draft({}, {"wrong": object()})
+    assert "cannot be stored" in told[0]
+    assert not journal.works
+    journal.close()
+
+
+def test_what_a_killed_rewrite_leaves_is_removed(labels, folder):
+    journal = Journal.create(folder, about(labels))
+    Book(labels, journal=journal).accept(thing(0, 0))
+    partial = journal.path.with_suffix(".partial")
+    partial.write_bytes(b"half")
+    assert recoverable(folder) == []
+    assert partial.exists()
+    journal.close()
+    assert len(recoverable(folder)) == 1
+    assert not partial.exists()
 
 
 def test_the_folder_and_file_are_the_users_alone(labels, folder, monkeypatch):
@@ -229,8 +267,6 @@ def test_labels_that_fit_in_no_memory_are_refused(tmp_path, labels):
 
 
 def test_a_block_that_unpacks_to_more_than_it_says_is_refused(tmp_path, labels):
-    import zlib
-
     path = tmp_path / "x.journal"
     begin = {"kind": "begin", "about": about(labels).to_json(), "whole": True, "actions": 1}
     bomb = frames.Block((0, 0, 0), (1, 2, 2), zlib.compress(bytes(1 << 24)))
@@ -290,7 +326,7 @@ def test_a_journal_that_grows_is_written_anew(labels, folder):
         journal.write("brush", [(slice(0, 1), slice(0, 1024), slice(0, 1024))])
         sizes.append(journal.path.stat().st_size)
     assert max(sizes) < 2 * (1 << 24)
-    assert any(later < sooner for sooner, later in zip(sizes, sizes[1:], strict=False))
+    assert any(later < sooner for sooner, later in pairwise(sizes))
     agree(journal.path, book)
     journal.close()
 
@@ -345,7 +381,8 @@ def say():
     real(1, line.encode())
 say()
 while True:
-    act = rng.choice(["accept"] * 4 + ["many", "delete", "merge", "undo", "redo", "compact", "brush"])
+    acts = ["many", "delete", "merge", "undo", "redo", "compact", "brush"]
+    act = rng.choice(["accept"] * 4 + acts)
     def item():
         x, y, s = rng.randrange(80), rng.randrange(80), rng.randrange(2, 16)
         at = plane.at(0, rng.randrange(2))
@@ -383,8 +420,6 @@ def _spawn(code, *arguments):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 @pytest.mark.parametrize("seed", range(20))
 def test_killed_at_any_instant_nothing_that_was_reported_is_lost(tmp_path, seed):
-    import zlib
-
     child = _spawn(CHILD, tmp_path, seed)
     rng = random.Random(seed)
     with child:
