@@ -1,5 +1,6 @@
 """The journal: nothing that was reported is lost, whatever happens to the process or the file."""
 
+import contextlib
 import json
 import os
 import random
@@ -226,10 +227,10 @@ def test_random_bytes_never_do_more_than_raise(labels, folder):
         for _ in range(rng.randint(1, 4)):
             bad[rng.randrange(len(bad))] = rng.randrange(256)
         journal.path.write_bytes(bad)
-        try:
-            restore(journal.path).labels()
-        except JournalError as error:
-            assert str(error)
+        with contextlib.suppress(JournalError):
+            found = restore(journal.path)
+            assert set(found.records) <= {1}
+            assert found.labels().shape == labels.shape
 
 
 @pytest.mark.parametrize(
