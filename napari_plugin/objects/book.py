@@ -273,6 +273,7 @@ class Book(Ledger):
                 owned = (*without(kept.owned, region.slices), region)
                 known = replace(kept, owned=owned)
                 self._set({object_id: known})
+                self._store("reopen", (), {object_id: known}, None)
         if known is None:
             if object_id <= 0 or not holds_any(self.array, object_id):
                 raise LabelsError(f"There is no object {object_id} in the Labels layer.")

@@ -70,13 +70,19 @@ def pack(said: Mapping[str, Any], blocks: Sequence[Block] = ()) -> bytes:
     boxes = [
         {"start": list(b.start), "shape": list(b.shape), "bytes": len(b.packed)} for b in blocks
     ]
-    text = json.dumps({**said, "blocks": boxes}, separators=(",", ":")).encode()
+    text = json.dumps({**said, "blocks": boxes}, separators=(",", ":"), default=_number).encode()
     payload = b"".join((_LENGTH.pack(len(text)), text, *(block.packed for block in blocks)))
     if len(payload) > _MOST_BYTES:
         raise JournalError(
             f"One change of {len(payload)} bytes is more than a journal entry can hold."
         )
     return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} cannot be stored")
 
 
 def append(descriptor: int, data: bytes) -> None:

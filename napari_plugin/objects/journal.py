@@ -25,6 +25,9 @@ __all__ = ["About", "Journal", "lock_of"]
 
 _BLOCK_ELEMENTS = 1 << 20
 _APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+# NotImplementedError: a file system that knows no locks.
+_REFUSALS = (OSError, Timeout, NotImplementedError)
+_HANDED_OVER = frozenset({"draft", "brush", "reopen"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             journal._lock.acquire()
             journal._rewrite()
-        except (OSError, Timeout) as error:
+        except _REFUSALS as error:
             journal._fail(error)
         return journal
 
@@ -150,8 +153,9 @@ class Journal:
         Returns
         -------
         stored
-            Whether it is on the disk. Changes of prompts, and "brush", are handed to the system
-            and are on the disk with the next change of another kind, or with `flush`.
+            Whether it is on the disk. What changes no accepted object ("draft", "brush",
+            "reopen") is handed to the system, which outlives this process, and is on the disk
+            with the next change of another kind, or with `flush`.
         """
         said = {
             "kind": kind,
@@ -162,7 +166,7 @@ class Journal:
         }
         if draft is not None:
             said["draft"] = draft
-        return self._add(said, regions, sync=kind not in ("draft", "brush"))
+        return self._add(said, regions, sync=kind not in _HANDED_OVER)
 
     def flush(self) -> bool:
         """Wait until everything is on the disk."""
@@ -284,7 +288,7 @@ class Journal:
     def _attempt(self, work: Callable[[], None]) -> bool:
         try:
             work()
-        except (OSError, Timeout, JournalError) as error:
+        except (*_REFUSALS, JournalError, TypeError, ValueError) as error:
             self._fail(error)
             return False
         return True

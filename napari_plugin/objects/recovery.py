@@ -241,6 +241,7 @@ def recoverable(folder: Path | None = None, fingerprint: str | None = None) -> l
     """
     found = []
     place = journals_folder() if folder is None else folder
+    _tidy(place)
     for path in sorted(place.glob("*.journal")):
         try:
             with lock_of(path):
@@ -256,6 +257,16 @@ def recoverable(folder: Path | None = None, fingerprint: str | None = None) -> l
     return sorted(found, key=lambda recovery: -recovery.when)
 
 
+def _tidy(folder: Path) -> None:
+    """Remove what a process left that was killed while it wrote a journal anew."""
+    for partial in folder.glob("*.partial"):
+        with (
+            contextlib.suppress(Timeout, OSError),
+            lock_of(partial.with_suffix(".journal")),
+        ):
+            partial.unlink(missing_ok=True)
+
+
 def discard(path: Path) -> None:
     """Forget a journal; one that a live session holds is left alone.
 
@@ -268,6 +279,7 @@ def discard(path: Path) -> None:
     try:
         with lock:
             path.unlink(missing_ok=True)
+            path.with_suffix(".partial").unlink(missing_ok=True)
         Path(lock.lock_file).unlink(missing_ok=True)
     except (Timeout, OSError) as error:
         raise JournalError(
