@@ -267,3 +267,19 @@ def test_a_plane_seen_from_its_edge_and_a_short_position_are_said() -> None:
         world_to_plane(image, Plane(1, 2, (0, 0, 0)), (1, 1, 1))
     with pytest.raises(ImageError, match="3 coordinates"):
         world_to_plane(image, Plane(1, 2, (0, 0, 0)), (1, 1))
+
+
+@settings(deadline=None, max_examples=20)
+@given(data=st.data())
+def test_a_click_hits_the_pixel_that_is_drawn_although_axes_leave_the_plane(data: Any) -> None:
+    layer = Image(np.zeros((4, 5, 6)), **data.draw(placed(3)))
+    image = LayerImage(layer)
+    shown = [2, 1]
+    # What napari hands to the canvas for the two axes it shows.
+    drawn = layer._transforms.simplified.set_slice(shown)
+    assume(np.linalg.cond(drawn.linear_matrix) < 1e4)
+    canvas = drawn(np.array([5.0, 3.0]))
+    world = np.zeros(3)
+    world[shown] = canvas
+    found = world_to_plane(image, Plane(2, 1, (3, 0, 0)), world)
+    np.testing.assert_allclose(found, (3, 5), rtol=1e-6, atol=1e-6)
