@@ -4,7 +4,7 @@
 PYTHON ?=
 export PYTHON
 
-.PHONY: demo test bench format
+.PHONY: demo test napari bench format
 
 demo:
 	scripts/setup core
@@ -13,6 +13,11 @@ demo:
 test:
 	scripts/setup dev
 	scripts/check
+
+# Opens napari with sample pictures and the plugin; no network is needed once it is set up.
+napari:
+	scripts/setup napari
+	.venv/bin/python -m napari_plugin
 
 # Minutes to an hour, on an otherwise idle machine: make bench | tee bench.md
 bench:

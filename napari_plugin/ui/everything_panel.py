@@ -15,6 +15,9 @@ _OVERLAPS = (
     ("the smaller one keeps it", "small_on_top"),
 )
 
+_LEAST_VISIBLE = 0.5
+"""Of a mask that others lie on: less is a ring around them, and no object."""
+
 
 class EverythingPanel(Panel):
     """What to search and keep, start, stop.
@@ -93,6 +96,7 @@ class EverythingPanel(Panel):
             exclude_border=self.border.isChecked(),
             crop_n_layers=self.layers.value(),
             overlaps=self.overlaps.currentData(),
+            min_visible=_LEAST_VISIBLE,
         )
 
     def _go(self) -> None:

@@ -1,11 +1,13 @@
 """The dock widget: puts the session, the model and the panels together."""
 
+import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QProgressBar, QTabWidget, QVBoxLayout, QWidget
 
 from napari_plugin.layers import ImageChoice
@@ -34,6 +36,8 @@ from sam_plugins import Progress, SamPluginsError, default_settings, known_model
 
 __all__ = ["SamWidget"]
 
+_log = logging.getLogger(__name__)
+
 _SHOW: dict[str, Callable[[str], None]] = {
     "info": show_info,
     "warning": show_warning,
@@ -56,6 +60,8 @@ class SamWidget(QWidget):
 
     def __init__(self, napari_viewer: Any, open_segmenter: Any = None) -> None:
         super().__init__()
+        # napari hands plugins a wrapper, and through it a layer is not identical with itself.
+        napari_viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.viewer = napari_viewer
         self.bridge = Bridge()
         self.service = ModelService(
@@ -81,6 +87,23 @@ class SamWidget(QWidget):
         self._sweep.start()
         napari_viewer.scene.camera.events.connect(self._on_camera)
         napari_viewer.layers.selection.events.active.connect(self._on_selection)
+        self._ending = _ending(
+            [
+                self.jobs.close,
+                self.clicks.close,
+                partial(unbind_keys, napari_viewer),
+                partial(napari_viewer.scene.camera.events.disconnect, self._on_camera),
+                partial(
+                    napari_viewer.layers.selection.events.active.disconnect, self._on_selection
+                ),
+                self.annotator.close_image,
+                partial(setattr, napari_viewer.canvas.overlays.text, "visible", False),
+                self.bridge.close,
+                self.service.close,
+            ]
+        )
+        # The window may be destroyed without a word to its docks.
+        self.destroyed.connect(self._ending)
         self.refresh()
         self.service.open()
 
@@ -108,8 +131,8 @@ class SamWidget(QWidget):
         for title, panel in (
             ("Image", self.images),
             ("Prompt", self.prompts),
-            ("Everything", self.everything),
-            ("Volume", self.volume),
+            ("All", self.everything),
+            ("z / t", self.volume),
             ("Export", self.export),
             ("Series", self.folder),
             ("Model", self.models),
@@ -294,10 +317,11 @@ class SamWidget(QWidget):
     def _on_mode(self, event: Any) -> None:
         self.refresh()
 
-    def closeEvent(self, event: Any) -> None:  # noqa: N802
-        """Qt: the widget is closed with its dock or with the window."""
-        self.shut()
-        super().closeEvent(event)
+    def event(self, event: Any) -> bool:
+        """Qt: a dock widget that is closed lets go of what it held."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.shut()
+        return bool(super().event(event))
 
     def shut(self) -> None:
         """End all work; what was kept stays in its layer."""
@@ -307,13 +331,20 @@ class SamWidget(QWidget):
         self._look.stop()
         self._sweep.stop()
         self._stop_export()
-        self.jobs.close()
-        self.clicks.close()
-        unbind_keys(self.viewer)
-        self.viewer.scene.camera.events.disconnect(self._on_camera)
-        self.viewer.layers.selection.events.active.disconnect(self._on_selection)
         self.images.disconnect()
-        self.annotator.close_image()
-        self.viewer.canvas.overlays.text.visible = False
-        self.bridge.close()
-        self.service.close()
+        self._ending()
+
+
+def _ending(calls: Sequence[Callable[[], Any]]) -> Callable[..., None]:
+    """What is to be done once, in order, when the widget goes or has gone; nothing of Qt in it."""
+    left = list(calls)
+
+    def end(*_: Any) -> None:
+        while left:
+            call = left.pop(0)
+            try:
+                call()
+            except Exception:
+                _log.exception("Something could not be ended.")
+
+    return end

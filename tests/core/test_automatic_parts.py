@@ -158,6 +158,14 @@ def test_what_lies_on_top_is_a_choice():
     assert left is large
 
 
+def test_a_ring_around_another_object_is_none():
+    ring, inside = of_box((0, 0, 20, 20), iou=0.5), of_box((2, 2, 18, 18), iou=0.9)
+    beside = of_box((18, 0, 30, 20), iou=0.4)
+    records = [ring, inside, beside]
+    seen = without_overlaps(records, (60, 80), best_on_top=True, min_visible=0.5)
+    assert [record.area for record in seen] == [256, 12 * 20 - 2 * 20]
+
+
 def test_an_embedding_of_a_window_is_searched_in_coordinates_of_the_image():
     segmenter, image = FakeSegmenter(radius=10), sample_image(200, 300)
     window = (100, 50, 228, 178)

@@ -69,7 +69,9 @@ def generate_masks(
     found = found[: settings.max_masks]
     if settings.overlaps != "keep":
         on_top = settings.overlaps == "best_on_top"
-        found = without_overlaps(found, (height, width), best_on_top=on_top)
+        found = without_overlaps(
+            found, (height, width), best_on_top=on_top, min_visible=settings.min_visible
+        )
     yield from found
 
 

@@ -12,7 +12,11 @@ __all__ = ["without_overlaps"]
 
 
 def without_overlaps(
-    records: Sequence[MaskRecord], size: Size, *, best_on_top: bool = False
+    records: Sequence[MaskRecord],
+    size: Size,
+    *,
+    best_on_top: bool = False,
+    min_visible: float = 0.0,
 ) -> list[MaskRecord]:
     """Give each pixel to one mask and take it from the others.
 
@@ -25,6 +29,9 @@ def without_overlaps(
     best_on_top
         Of two masks the one with the higher predicted IoU keeps what they share; otherwise the
         smaller one, so that parts lie on their wholes.
+    min_visible
+        Leave out masks of which no more than this fraction can be seen: what is left of a mask
+        around another is a ring, and no object.
 
     Returns
     -------
@@ -37,7 +44,7 @@ def without_overlaps(
         x0, y0, x1, y1 = record.box
         crop = labels[y0:y1, x0:x1] == number
         area = mask_area(crop)
-        if not area:
+        if not area or area <= min_visible * record.area:
             continue
         if area != record.area:
             left, top, right, bottom = mask_to_box(crop)

@@ -56,6 +56,8 @@ class AutomaticSettings:
         "keep": masks may share pixels, as a button does with its shirt. "small_on_top" and
         "best_on_top": each pixel belongs to one mask, the smaller one or the one with the higher
         predicted IoU; what lies below loses those pixels, and is dropped if none are left.
+    min_visible
+        Where masks share no pixels: drop those that keep no more than this fraction of theirs.
 
     Raises
     ------
@@ -81,6 +83,7 @@ class AutomaticSettings:
     exclude_border: bool = False
     max_masks: int | None = None
     overlaps: Overlaps = "keep"
+    min_visible: float = 0.0
 
     def allows(self, area: int, pixels: int) -> bool:
         """Whether an object of `area` has a size that is wanted in a picture of `pixels`."""
@@ -99,6 +102,7 @@ class AutomaticSettings:
             "box_nms_thresh",
             "crop_nms_thresh",
             "max_area_fraction",
+            "min_visible",
         ):
             _require(name, getattr(self, name), 0, 1)
         _require("crop_overlap_ratio", self.crop_overlap_ratio, 0, 0.9)

@@ -1,0 +1,217 @@
+"""The main path in a real window: real clicks, drags and keys, the real `nano` in its process."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari")
+
+from hands import Hands
+
+from napari_plugin.ui.keys import KEYS
+from sam_plugins import load_sample, load_volume_sample
+from sam_plugins.masks import mask_iou, mask_to_box
+
+pytestmark = [pytest.mark.window, pytest.mark.slow]
+
+
+@pytest.fixture
+def hands(window, wait_until, shots, request):
+    made = Hands(window, wait_until, shots, request.node.name.removeprefix("test_"))
+    yield made
+    made.close()
+
+
+def object_at(truth, xy):
+    return truth == truth[int(xy[1]), int(xy[0])]
+
+
+def whole_objects(truth, count):
+    """Numbers of the largest objects that do not touch the edge."""
+    edge = np.unique(np.concatenate((truth[0], truth[-1], truth[:, 0], truth[:, -1])))
+    areas = np.bincount(truth.ravel())
+    areas[edge] = 0
+    return np.argsort(-areas)[:count].tolist()
+
+
+def middle(mask):
+    x0, y0, x1, y1 = mask_to_box(mask)
+    return (x0 + x1) / 2, (y0 + y1) / 2
+
+
+def test_prompt_keep_undo_everything(hands, window):
+    sample = load_sample("nuclei")
+    (layer,) = window.open_sample("sam-plugins", "nuclei")
+    hands.shot("opened")
+    hands.use(layer)
+    hands.shot("begun")
+    assert hands.session.tools.prompting
+
+    # A click, and one beside it.
+    xy = sample.points[0][:2]
+    hands.click(xy)
+    shown = hands.session.preview.layer
+    assert shown.visible
+    hands.shot("clicked")
+    outside = (mask_to_box(object_at(sample.truth, xy))[2] + 6, xy[1])
+    hands.click(outside, ctrl=True)
+    (said,) = hands.session.draft.objects[1].values()
+    assert [point[2] for point in said.points] == [1, 0]
+    assert np.allclose(said.points[0][:2], xy, atol=0.8)
+
+    # Next answer, undo of a prompt, keep.
+    hands.key("U")
+    (said,) = hands.session.draft.objects[1].values()
+    assert [point[2] for point in said.points] == [1]
+    before = np.asarray(shown.data).sum()
+    hands.key("G")
+    assert hands.widget.prompts.answer.text().startswith("answer 2 of 3")
+    assert np.asarray(shown.data).sum() != before
+    hands.key("U")
+    hands.key("K")
+    assert not hands.session.has_draft
+    assert mask_iou(hands.labels() == 1, object_at(sample.truth, xy)) > 0.7
+    hands.shot("kept")
+
+    # A box by dragging; panning while prompting draws nothing.
+    centre = window.scene.camera.center
+    hands.drag(xy, (xy[0] + 40, xy[1] + 30))
+    assert window.scene.camera.center != centre
+    assert not hands.session.has_draft
+    boxed = whole_objects(sample.truth, 3)[1]
+    x0, y0, x1, y1 = mask_to_box(sample.truth == boxed)
+    hands.key("Shift+B")
+    assert hands.session.tools.drawing == "box"
+    hands.drag((x0 - 3, y0 - 3), (x1 + 2, y1 + 2))
+    hands.key("Shift+B")
+    hands.shot("boxed")
+    hands.key("K")
+    assert mask_iou(hands.labels() == 2, sample.truth == boxed) > 0.8
+
+    # Undo and redo of what was kept; open again, with its prompts.
+    hands.key("U")
+    assert not (hands.labels() == 2).any()
+    hands.key("U")
+    hands.key("Shift+U")
+    hands.key("Shift+U")
+    assert (hands.labels() == 2).any()
+    hands.click(xy, shift=True)
+    assert hands.session.open_ids == (1,)
+    hands.key("Q")
+    hands.hover(xy)
+    hands.key("Shift+D")
+    assert not (hands.labels() == 1).any()
+    hands.key("U")
+    assert (hands.labels() == 1).any()
+
+    # Everything, stopped half way, then the whole.
+    hands.widget.tabs.setCurrentWidget(hands.widget.everything)
+    hands.widget.everything.points.setValue(24)
+    hands.press(hands.widget.everything.go)
+    bar = hands.widget.everything.progress
+    hands.wait(lambda: bar.isVisible() and bar.value() > 60, what="progress")
+    hands.press(hands.widget.everything.halt)
+    hands.wait(lambda: not hands.widget.jobs.running, what="the end of the search")
+    stopped = len(hands.session.found)
+    assert stopped > 0
+    hands.shot("everything-stopped")
+    hands.key("Q")
+    hands.widget.everything.points.setValue(10)
+    hands.press(hands.widget.everything.go)
+    hands.wait(lambda: not hands.widget.jobs.running, what="the end of the search")
+    hands.shot("everything")
+    kept = len(hands.session.target.book.records)
+    hands.key("K")
+    assert len(hands.session.target.book.records) > kept
+    hands.shot("everything-kept")
+    assert [text for kind, text in hands.said if kind == "error"] == []
+
+
+def test_follow_through_z(hands, window):
+    sample = load_volume_sample("z_stack")
+    (layer,) = window.open_sample("sam-plugins", "z_stack")
+    truth = sample.truth
+    areas = [(truth == number).sum() for number in range(1, truth.max() + 1)]
+    number = int(np.argmax(areas)) + 1
+    there = np.flatnonzero((truth == number).any((1, 2)))
+    frame = int(there[len(there) // 2])
+    window.dims.set_current_step(0, frame)
+    hands.use(layer)
+    assert tuple(hands.session.target.labels.scale) == sample.scale
+    hands.click(middle(truth[frame] == number))
+    hands.shot("prompted")
+    panel = hands.widget.volume
+    hands.widget.tabs.setCurrentWidget(panel)
+    assert panel.axis.currentText() == "z (24)"
+    hands.press(panel.go)
+    hands.wait(lambda: not hands.widget.jobs.running, what="the end of the run", timeout=120)
+    hands.shot("followed")
+    window.dims.set_current_step(0, frame + 2)
+    hands.shot("two-slices-on")
+    hands.key("K")
+    kept = hands.labels()
+    assert np.unique(kept).tolist() == [0, 1]
+    found = np.flatnonzero((kept == 1).any((1, 2)))
+    assert abs(found[0] - there[0]) <= 1
+    assert abs(found[-1] - there[-1]) <= 1
+    ious = [mask_iou(kept[z] == 1, truth[z] == number) for z in there]
+    assert np.mean(ious) > 0.7
+    hands.key("U")
+    assert not hands.labels().any()
+
+
+def test_restart_and_restore(window, wait_until, shots):
+    sample = load_sample("nuclei")
+    (layer,) = window.open_sample("sam-plugins", "nuclei")
+    first = Hands(window, wait_until, shots, "restart")
+    first.use(layer)
+    first.click(sample.points[0][:2])
+    first.key("K")
+    first.click(sample.points[0][:2], shift=True)
+    target = first.session.target
+    target.labels.brush_size = 8
+    target.labels.paint((20, 30), 7)
+    kept = first.labels().copy()
+    # A crash: nothing is closed, the lock goes with the process.
+    first.wait(lambda: target.watch.sweep() == 0)
+    target.journal._lock.release()
+    target.journal.close = lambda **_: None
+    first.close()
+    window.layers.clear()
+
+    (layer,) = window.open_sample("sam-plugins", "nuclei")
+    second = Hands(window, wait_until, shots, "restored")
+    second.use(layer)
+    assert second.widget.recovery.isVisible()
+    second.shot("offered")
+    assert not second.labels().any()
+    second.press(second.widget.recovery.take)
+    np.testing.assert_array_equal(second.labels(), kept)
+    second.wait(lambda: not second.session.is_waiting)
+    assert second.session.open_ids == (1,)
+    assert not second.widget.recovery.isVisible()
+    second.shot("restored")
+    second.close()
+
+
+def test_keys_work_whichever_layer_is_active_and_are_not_naparis(hands, window):
+    (layer,) = window.open_sample("sam-plugins", "nuclei")
+    hands.use(layer)
+    from napari.settings import get_settings
+
+    taken = {
+        str(key).replace("Ctrl", "Control")
+        for keys in get_settings().shortcuts.shortcuts.values()
+        for key in keys
+    }
+    assert not taken & {key for key, _ in KEYS.values()}
+    points, shapes = hands.session.prompts.points, hands.session.prompts.shapes
+    for active in (layer, points, shapes, hands.session.target.labels):
+        own = {str(key) for key in active.keymap} | {str(key) for key in active.class_keymap}
+        assert not own & {key for key, _ in KEYS.values()}
+        window.layers.selection.active = active
+        hands.settle(0.05)
+        before = hands.session.tools.prompting
+        hands.key("W")
+        assert hands.session.tools.prompting != before
+        if hands.session.tools.prompting:
+            hands.key("W")
