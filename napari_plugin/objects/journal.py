@@ -100,6 +100,7 @@ class Journal:
         self._size = 0
         self._smallest = 0
         self._behind = False
+        self._closed = False
         self._actions = 0
         self._touched: dict[tuple[tuple[int, int], ...], Slices] = {}
         self._book: Ledger | None = None
@@ -179,10 +180,12 @@ class Journal:
         A journal that is not `saved` is offered again.
         """
         with self._guard:
+            if self._closed:
+                return
             empty = not self._actions and not (self._book and self._book.records)
             self._add({"kind": "closed", "saved": saved}, (), sync=True)
             self._release()
-            self._book = None
+            self._book, self._closed = None, True
             if saved or empty:
                 self.path.unlink(missing_ok=True)
             self._lock.release()
@@ -192,6 +195,8 @@ class Journal:
 
     def _add(self, said: Mapping[str, Any], regions: Sequence[Slices], *, sync: bool) -> bool:
         with self._guard:
+            if self._closed:
+                return False
             self._actions += said["kind"] not in ("closed", "about")
             for where in regions:
                 self._touched[tuple((part.start, part.stop) for part in where)] = where
@@ -226,7 +231,7 @@ class Journal:
     def compact(self) -> bool:
         """Write the present state in place of the way there."""
         with self._guard:
-            return self._attempt(self._rewrite)
+            return not self._closed and self._attempt(self._rewrite)
 
     def _rewrite(self) -> None:
         """Everything as it is now, in a new file that takes the place of the old one at once."""

@@ -72,8 +72,9 @@ def test_an_object_without_a_pixel_is_not_recorded(labels):
     book = Book(labels)
     book.accept(thing(0, 0, 4, 4))
     before = labels.copy()
-    assert book.accept(thing(1, 1, 3, 3)) == Accepted(0, 0, 4)
+    assert book.accept(thing(1, 1, 3, 3), draft=({"a": 1}, {})) == Accepted(0, 0, 4)
     assert set(book.records) == {1}
+    assert book.draft is None
     assert (labels == before).all()
 
 
@@ -251,8 +252,16 @@ def test_a_number_is_not_used_again_after_undo_or_delete(labels):
 def test_a_mask_of_another_image_is_refused(labels, wrong):
     with pytest.raises(LabelsError, match="made for this image"):
         Book(labels).accept(Acceptance((wrong,), {}))
+
+
+def test_data_that_cannot_hold_objects_are_refused(labels):
     with pytest.raises(LabelsError, match="whole numbers"):
         Book(labels.astype(float))
+    with pytest.raises(LabelsError, match="several resolutions"):
+        Book([labels, labels[:, ::2, ::2]])
+    labels.flags.writeable = False
+    with pytest.raises(LabelsError, match="read-only"):
+        Book(labels)
 
 
 def test_prompts_are_steps_and_the_oldest_steps_go_first(labels):

@@ -112,6 +112,17 @@ def test_a_mask_prompt_and_numbers_of_numpy_are_stored(labels, folder):
     journal.close()
 
 
+def test_a_closed_journal_stays_closed(labels, folder):
+    journal = Journal.create(folder, about(labels))
+    book = Book(labels, journal=journal)
+    book.accept(thing(0, 0))
+    journal.close(saved=True)
+    assert book.accept(thing(10, 0)).id == 2
+    assert not journal.compact()
+    journal.close()
+    assert list(folder.iterdir()) == []
+
+
 def test_what_a_killed_rewrite_leaves_is_removed(labels, folder):
     journal = Journal.create(folder, about(labels))
     Book(labels, journal=journal).accept(thing(0, 0))
