@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 import zlib
 from itertools import pairwise
 from pathlib import Path
@@ -376,7 +375,15 @@ from napari_plugin.objects.journal import About, Journal
 from napari_plugin.values import Plane, PlaneMask, PromptSet
 
 real = os.write
-frames.os = type("os", (), {**vars(os), "write": staticmethod(lambda d, b: real(d, b[:97]))})
+left = int(sys.argv[3])
+def write(descriptor, data):
+    global left
+    left -= 1
+    done = real(descriptor, data[:97])
+    if left == 0:
+        os.kill(os.getpid(), 9)
+    return done
+frames.os = type("os", (), {**vars(os), "write": staticmethod(write)})
 seed = int(sys.argv[2])
 rng = random.Random(seed)
 labels = np.zeros((2, 96, 96), np.uint16)
@@ -429,37 +436,49 @@ def _spawn(code, *arguments):
     )
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-@pytest.mark.parametrize("seed", range(20))
-def test_killed_at_any_instant_nothing_that_was_reported_is_lost(tmp_path, seed):
-    child = _spawn(CHILD, tmp_path, seed)
-    rng = random.Random(seed)
-    with child:
-        lines = [child.stdout.readline() for _ in range(rng.randrange(1, 25))]
-        # Some instant of the next few calls: the sweep of instants is the test, none is waited for.
-        time.sleep(rng.random() * 0.02)
-        child.kill()
-        lines += child.stdout.read().splitlines(keepends=True)
-    lines = [line.decode().split(" ") for line in lines if line.endswith(b"\n")]
-    (found,) = recoverable(tmp_path) or [None]
-    if found is None:  # It had done nothing but say that it was ready.
+NEVER = 1 << 60
+KILLABLE = pytest.mark.skipif(
+    not hasattr(signal, "SIGKILL"), reason="this system kills no process with a signal"
+)
+
+
+def nothing_is_lost(folder, seed, said):
+    """What is restored is what was reported last, or what was done next and not yet reported."""
+    lines = [line.decode().split(" ") for line in said if line.endswith(b"\n")]
+    offered = recoverable(folder)
+    if not offered:  # It had done nothing, or had said nothing at all.
         assert all(line[2] == "\n" for line in lines)
         return
+    (found,) = offered
     assert not found.damage
     state = restore(found.path)
     held = f"{zlib.crc32(state.labels().tobytes())} {','.join(map(str, sorted(state.records)))}"
-    last = f"{lines[-1][1]} {lines[-1][2].strip()}"
-    if held == last:
+    if lines and held == f"{lines[-1][1]} {lines[-1][2].strip()}":
         return
-    # It died after the next change was stored and before it was reported: then that is what is
-    # there, which a second run with the same seed tells.
-    second = _spawn(CHILD, tmp_path / "second", seed)
-    with second:
-        for _ in lines:
-            second.stdout.readline()
-        after = second.stdout.readline().decode().split(" ")
+    # A second run with the same seed tells what was done next.
+    with _spawn(CHILD, folder / "second", seed, NEVER) as second:
+        after = [second.stdout.readline() for _ in range(len(lines) + 1)][-1].decode().split(" ")
         second.kill()
     assert held == f"{after[1]} {after[2].strip()}"
+
+
+@KILLABLE
+@pytest.mark.parametrize("seed", range(20))
+def test_killed_inside_a_write_nothing_that_was_reported_is_lost(tmp_path, seed):
+    with _spawn(CHILD, tmp_path, seed, random.Random(seed).randrange(1, 500)) as child:
+        said = child.stdout.readlines()
+        assert child.wait(120) == -signal.SIGKILL
+    nothing_is_lost(tmp_path, seed, said)
+
+
+@KILLABLE
+@pytest.mark.parametrize("seed", range(100, 106))
+def test_killed_from_outside_nothing_that_was_reported_is_lost(tmp_path, seed):
+    with _spawn(CHILD, tmp_path, seed, NEVER) as child:
+        said = [child.stdout.readline() for _ in range(random.Random(seed).randrange(1, 40))]
+        child.kill()
+        said += child.stdout.readlines()
+    nothing_is_lost(tmp_path, seed, said)
 
 
 PAINTER = """
@@ -488,7 +507,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+@KILLABLE
 def test_accept_paint_undo_kill_restore(require, tmp_path):
     require("napari")
     with _spawn(PAINTER, tmp_path) as child:
@@ -501,7 +520,7 @@ def test_accept_paint_undo_kill_restore(require, tmp_path):
 
 
 def test_two_processes_do_not_share_a_journal(tmp_path):
-    with _spawn(CHILD, tmp_path, 1) as child:
+    with _spawn(CHILD, tmp_path, 1, NEVER) as child:
         for _ in range(5):
             child.stdout.readline()
         assert len(list(tmp_path.glob("*.journal"))) == 1
