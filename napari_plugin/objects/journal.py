@@ -101,6 +101,7 @@ class Journal:
         self._smallest = 0
         self._behind = False
         self._closed = False
+        self._handed_over = False
         self._actions = 0
         self._touched: dict[tuple[tuple[int, int], ...], Slices] = {}
         self._book: Ledger | None = None
@@ -170,9 +171,15 @@ class Journal:
         return self._add(said, regions, sync=kind not in _HANDED_OVER)
 
     def flush(self) -> bool:
-        """Wait until everything is on the disk."""
+        """Put on the disk what was only handed to the system; whether everything is there."""
         with self._guard:
-            return self._attempt(lambda: os.fsync(self._file)) if self._file >= 0 else False
+            if self._file >= 0 and self._handed_over:
+                self._attempt(self._sync)
+            return self.works
+
+    def _sync(self) -> None:
+        os.fsync(self._file)
+        self._handed_over = False
 
     def close(self, *, saved: bool = False) -> None:
         """The session ends; if its work was saved elsewhere, or there was none, so does the file.
@@ -210,12 +217,14 @@ class Journal:
         try:
             append(self._file, data)
         except OSError:
+            # Half a frame would hide those that follow.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, self._size)
             raise
-        if sync:
-            os.fsync(self._file)
+        self._handed_over = True
         self._size += len(data)
+        if sync:
+            self._sync()
         if self._size > max(1 << 24, 4 * self._smallest):
             try:
                 self._rewrite()
@@ -255,7 +264,8 @@ class Journal:
                 self._file = os.open(self.path, _APPENDING, 0o600)
             raise
         self._file = os.open(self.path, _APPENDING, 0o600)
-        self._size, self._smallest, self._behind = size, size, False
+        self._size, self._smallest = size, size
+        self._behind = self._handed_over = False
         _sync_folder(self.path.parent)
 
     def _release(self) -> None:

@@ -30,6 +30,9 @@ class Log(Protocol):
     ) -> bool:
         """Store how these boxes and records are now."""
 
+    def flush(self) -> bool:
+        """Put on the disk what is not there yet."""
+
     def note_about(self, **changes: Any) -> None:
         """Store what is different now: the layer's name, the model, the settings."""
 

@@ -65,8 +65,9 @@ class LabelsWatch:
     def sweep(self, blocks: int = 64) -> int:
         """Look at what is waiting, then at some more of the array; how many blocks changed.
 
-        Call it on a timer. Arrays that are not in memory are only looked at where they were shown
-        or painted: what other programs write there is on the disk already.
+        Call it about once a second: what was painted is on the disk after it. Arrays that are not
+        in memory are only looked at where they were shown or painted: what other programs write
+        there is on the disk already.
         """
         if not self._following:
             return 0
@@ -75,7 +76,10 @@ class LabelsWatch:
         found = self._take_pending(blocks)
         if isinstance(self._book.array, np.ndarray):
             found += self._next_round(blocks - len(found))
-        return self._look([*self._recent.values(), *found])
+        changed = self._look([*self._recent.values(), *found])
+        if self._book.journal is not None:
+            self._book.journal.flush()
+        return changed
 
     def flush(self) -> int:
         """Look at everything that may have changed; how many blocks had."""
