@@ -74,6 +74,12 @@ class Book(Ledger):
         draft
             The prompts (JSON) before and after: undo gives the first back, redo the second.
 
+        Returns
+        -------
+        accepted
+            One for each item. If no item was left a pixel, all have the id 0, the history has no
+            new step, and the prompts stay as they were before.
+
         Raises
         ------
         LabelsError
@@ -107,7 +113,7 @@ class Book(Ledger):
         except Exception:
             Edit.of(patches).revert(self.array)
             raise
-        if after or draft is not None:
+        if after:
             what = f"accept object {next(iter(after), 0)}"
             if len(after) != 1:
                 what = f"accept {len(after)} objects"

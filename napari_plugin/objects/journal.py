@@ -100,6 +100,8 @@ class Journal:
         self._size = 0
         self._smallest = 0
         self._behind = False
+        self._closed = False
+        self._handed_over = False
         self._actions = 0
         self._touched: dict[tuple[tuple[int, int], ...], Slices] = {}
         self._book: Ledger | None = None
@@ -169,9 +171,15 @@ class Journal:
         return self._add(said, regions, sync=kind not in _HANDED_OVER)
 
     def flush(self) -> bool:
-        """Wait until everything is on the disk."""
+        """Put on the disk what was only handed to the system; whether everything is there."""
         with self._guard:
-            return self._attempt(lambda: os.fsync(self._file)) if self._file >= 0 else False
+            if self._file >= 0 and self._handed_over:
+                self._attempt(self._sync)
+            return self.works
+
+    def _sync(self) -> None:
+        os.fsync(self._file)
+        self._handed_over = False
 
     def close(self, *, saved: bool = False) -> None:
         """The session ends; if its work was saved elsewhere, or there was none, so does the file.
@@ -179,10 +187,12 @@ class Journal:
         A journal that is not `saved` is offered again.
         """
         with self._guard:
+            if self._closed:
+                return
             empty = not self._actions and not (self._book and self._book.records)
             self._add({"kind": "closed", "saved": saved}, (), sync=True)
             self._release()
-            self._book = None
+            self._book, self._closed = None, True
             if saved or empty:
                 self.path.unlink(missing_ok=True)
             self._lock.release()
@@ -192,6 +202,8 @@ class Journal:
 
     def _add(self, said: Mapping[str, Any], regions: Sequence[Slices], *, sync: bool) -> bool:
         with self._guard:
+            if self._closed:
+                return False
             self._actions += said["kind"] not in ("closed", "about")
             for where in regions:
                 self._touched[tuple((part.start, part.stop) for part in where)] = where
@@ -205,12 +217,14 @@ class Journal:
         try:
             append(self._file, data)
         except OSError:
+            # Half a frame would hide those that follow.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, self._size)
             raise
-        if sync:
-            os.fsync(self._file)
+        self._handed_over = True
         self._size += len(data)
+        if sync:
+            self._sync()
         if self._size > max(1 << 24, 4 * self._smallest):
             try:
                 self._rewrite()
@@ -226,7 +240,7 @@ class Journal:
     def compact(self) -> bool:
         """Write the present state in place of the way there."""
         with self._guard:
-            return self._attempt(self._rewrite)
+            return not self._closed and self._attempt(self._rewrite)
 
     def _rewrite(self) -> None:
         """Everything as it is now, in a new file that takes the place of the old one at once."""
@@ -250,7 +264,8 @@ class Journal:
                 self._file = os.open(self.path, _APPENDING, 0o600)
             raise
         self._file = os.open(self.path, _APPENDING, 0o600)
-        self._size, self._smallest, self._behind = size, size, False
+        self._size, self._smallest = size, size
+        self._behind = self._handed_over = False
         _sync_folder(self.path.parent)
 
     def _release(self) -> None:

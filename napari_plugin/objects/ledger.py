@@ -30,6 +30,9 @@ class Log(Protocol):
     ) -> bool:
         """Store how these boxes and records are now."""
 
+    def flush(self) -> bool:
+        """Put on the disk what is not there yet."""
+
     def note_about(self, **changes: Any) -> None:
         """Store what is different now: the layer's name, the model, the settings."""
 
@@ -56,7 +59,7 @@ class Ledger:
     Raises
     ------
     LabelsError
-        If the array does not hold integers.
+        If the array does not hold integers, or is read-only.
     """
 
     def __init__(
@@ -81,8 +84,19 @@ class Ledger:
 
     @staticmethod
     def _check_type(array: Any) -> None:
-        if not np.issubdtype(array.dtype, np.integer):
-            raise LabelsError(f"Labels must be whole numbers, found {array.dtype}.")
+        dtype = getattr(array, "dtype", None)
+        if dtype is None:
+            raise LabelsError(
+                f"Labels must be one array, found a {type(array).__name__} (several resolutions?). "
+                "Make a new Labels layer for the image."
+            )
+        if not np.issubdtype(dtype, np.integer):
+            raise LabelsError(f"Labels must be whole numbers, found {dtype}.")
+        if isinstance(array, np.ndarray) and not array.flags.writeable:
+            raise LabelsError(
+                "The data of this Labels layer are read-only. Duplicate the layer (right-click it) "
+                "and work on the copy."
+            )
 
     @property
     def records(self) -> Mapping[int, ObjectRecord]:

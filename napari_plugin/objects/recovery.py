@@ -237,7 +237,8 @@ def recoverable(folder: Path | None = None, fingerprint: str | None = None) -> l
 
     Notes
     -----
-    Sessions that are still alive, that did nothing, and files that cannot be read are left out.
+    Sessions that are still alive and files that cannot be read are left out; what is left of
+    sessions that did nothing is removed.
     """
     found = []
     place = journals_folder() if folder is None else folder
@@ -248,7 +249,8 @@ def recoverable(folder: Path | None = None, fingerprint: str | None = None) -> l
                 state = restore(path)
                 if fingerprint is not None and state.about.fingerprint != fingerprint:
                     continue
-                if not state.changed and not state.records and state.draft is None:
+                if not (state.changed or state.records or state.draft or state.damage):
+                    path.unlink(missing_ok=True)
                     continue
                 when, count = path.stat().st_mtime, len(state.records)
                 found.append(Recovery(path, when, state.about, count, _pixels(state), state.damage))

@@ -19,6 +19,7 @@ __all__ = ["LabelsWatch"]
 
 _BLOCK_ELEMENTS = 1 << 18
 _MOST_RECENT = 256
+_MOST_AT_ONCE = 64
 
 
 class LabelsWatch:
@@ -47,10 +48,12 @@ class LabelsWatch:
         self._seen: dict[tuple[int, ...], int] = {}
         self._recent: dict[tuple[int, ...], Slices] = {}
         self._pending: dict[tuple[int, ...], Slices] = {}
+        self._due: dict[tuple[int, ...], Slices] = {}
         self._rounds: Iterable[Slices] = iter(())
         self._told = False
         self._following = True
         self._learn()
+        book.on_change.append(self._booked)
         layer.events.paint.connect(self._painted)
         layer.events.labels_update.connect(self._updated)
         layer.events.set_data.connect(self._refreshed)
@@ -62,20 +65,26 @@ class LabelsWatch:
         """Whether changes of the layer still reach the journal."""
         return self._following
 
-    def sweep(self, blocks: int = 64) -> int:
+    def sweep(self, blocks: int = 16) -> int:
         """Look at what is waiting, then at some more of the array; how many blocks changed.
 
-        Call it on a timer. Arrays that are not in memory are only looked at where they were shown
-        or painted: what other programs write there is on the disk already.
+        Call it about once a second: what was painted is on the disk after it. Arrays that are not
+        in memory are only looked at where they were shown or painted: what other programs write
+        there is on the disk already.
         """
         if not self._following:
             return 0
         if self._layer.data is not self._book.array:
             self._replaced()
+        self._pending.update(self._due)
+        self._due.clear()
         found = self._take_pending(blocks)
         if isinstance(self._book.array, np.ndarray):
             found += self._next_round(blocks - len(found))
-        return self._look([*self._recent.values(), *found])
+        changed = self._look([*self._recent.values(), *found])
+        if self._book.journal is not None:
+            self._book.journal.flush()
+        return changed
 
     def flush(self) -> int:
         """Look at everything that may have changed; how many blocks had."""
@@ -83,8 +92,9 @@ class LabelsWatch:
             return 0
         if self._layer.data is not self._book.array:
             self._replaced()
-        found = [*self._recent.values(), *self._pending.values()]
+        found = [*self._recent.values(), *self._pending.values(), *self._due.values()]
         self._pending.clear()
+        self._due.clear()
         if isinstance(self._book.array, np.ndarray):
             found = list(blocks_of(self._book.array, _BLOCK_ELEMENTS))
         return self._look(found)
@@ -95,7 +105,10 @@ class LabelsWatch:
         self._leave()
 
     def _leave(self) -> None:
+        if not self._following:
+            return
         self._following = False
+        self._book.on_change.remove(self._booked)
         events = self._layer.events
         events.paint.disconnect(self._painted)
         events.labels_update.disconnect(self._updated)
@@ -181,9 +194,19 @@ class LabelsWatch:
         # napari's own undo and redo, and whoever calls refresh() after writing.
         if self._layer.data is not self._book.array:
             return
-        for where in self._blocks(self._shown()):
-            self._pending.setdefault(_key(where), where)
-        self._look([*self._recent.values(), *self._take_pending(64)])
+        found = {_key(where): where for where in self._blocks(self._shown())}
+        for key in list(found)[_MOST_AT_ONCE:]:
+            self._pending.setdefault(key, found.pop(key))
+        found.update(self._recent)
+        self._look([where for key, where in found.items() if key not in self._due])
+        self._pending.update(self._due)
+        self._due.clear()
+
+    def _booked(self, regions: tuple[Slices, ...]) -> None:
+        # The book has journaled this itself and the layer is refreshed now: what else there may be
+        # in these blocks can wait for the next sweep.
+        for region in regions:
+            self._due.update((_key(where), where) for where in self._blocks(region))
 
     def _replaced(self, event: Any = None) -> None:
         if not self._following or self._layer.data is self._book.array:
@@ -197,7 +220,11 @@ class LabelsWatch:
                 f"followed; what was accepted before is in the journal. {error}"
             )
             return
-        self._steps = block_steps(self._book.array, _BLOCK_ELEMENTS)
+        steps = block_steps(self._book.array, _BLOCK_ELEMENTS)
+        if steps != self._steps:
+            for blocks in (self._seen, self._recent, self._pending, self._due):
+                blocks.clear()
+            self._rounds, self._steps = iter(()), steps
         if isinstance(self._book.array, np.ndarray):
             self._look(list(blocks_of(self._book.array, _BLOCK_ELEMENTS)), certain=True)
 

@@ -4,14 +4,9 @@ import contextlib
 import json
 import os
 import random
-import signal
 import stat
-import subprocess
-import sys
-import time
 import zlib
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,6 +105,17 @@ def test_a_mask_prompt_and_numbers_of_numpy_are_stored(labels, folder):
     assert "cannot be stored" in told[0]
     assert not journal.works
     journal.close()
+
+
+def test_a_closed_journal_stays_closed(labels, folder):
+    journal = Journal.create(folder, about(labels))
+    book = Book(labels, journal=journal)
+    book.accept(thing(0, 0))
+    journal.close(saved=True)
+    assert book.accept(thing(10, 0)).id == 2
+    assert not journal.compact()
+    journal.close()
+    assert list(folder.iterdir()) == []
 
 
 def test_what_a_killed_rewrite_leaves_is_removed(labels, folder):
@@ -214,6 +220,41 @@ def test_damage_in_the_middle_keeps_what_came_before_and_says_so(labels, folder)
     assert f"damaged at byte {size}" in found.damage
     (offered,) = recoverable(folder)
     assert offered.damage == found.damage
+
+
+def test_a_number_that_turned_into_another_is_noticed(labels, folder):
+    journal = Journal.create(folder, about(labels))
+    book = Book(labels, journal=journal)
+    book.accept(thing(0, 0))
+    book.accept(thing(10, 10))
+    book.accept(thing(20, 20))
+    journal.close()
+    whole = journal.path.read_bytes()
+    assert whole.count(b'"score":0.5') == 3
+    second = whole.replace(b'"score":0.5', b'"score":0.7', 2).replace(b"0.7", b"0.5", 1)
+    journal.path.write_bytes(second)
+    found = restore(journal.path)
+    assert set(found.records) == {1}
+    assert "its checksum differs" in found.damage
+
+
+def test_what_was_handed_over_is_put_on_the_disk_once(labels, folder, monkeypatch):
+    journal = Journal.create(folder, about(labels))
+    book = Book(labels, journal=journal)
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(file) or real(file))
+    book.note_draft({}, {"a": 1})
+    assert synced == []
+    assert journal.flush()
+    assert journal.flush()
+    assert len(synced) == 1
+    book.accept(thing(0, 0))
+    assert len(synced) == 2
+    assert journal.flush()
+    assert len(synced) == 2
+    journal.close()
+    assert not journal.flush()
 
 
 def test_random_bytes_never_do_more_than_raise(labels, folder):
@@ -350,155 +391,3 @@ def test_labels_on_the_disk_are_not_copied_but_their_changes_are(require, tmp_pa
     assert (over == 10).sum() == 16
     with pytest.raises(JournalError, match="shape"):
         found.write_into(np.zeros((2, 64, 65), np.uint16))
-
-
-# A process that works until it is killed. After each call of the book it says what it holds: what
-# was said was reported to the user. Bytes go to the disk in small parts, so that it dies in writes.
-CHILD = """
-import os, sys, zlib, random
-from pathlib import Path
-import numpy as np
-from napari_plugin.objects import frames
-from napari_plugin.objects.accepting import Acceptance
-from napari_plugin.objects.book import Book
-from napari_plugin.objects.journal import About, Journal
-from napari_plugin.values import Plane, PlaneMask, PromptSet
-
-real = os.write
-frames.os = type("os", (), {**vars(os), "write": staticmethod(lambda d, b: real(d, b[:97]))})
-seed = int(sys.argv[2])
-rng = random.Random(seed)
-labels = np.zeros((2, 96, 96), np.uint16)
-labels[1, 80:, 80:] = 300
-journal = Journal.create(Path(sys.argv[1]), About("i", "f", "l", labels.shape, "uint16"))
-book = Book(labels, journal=journal)
-plane = Plane(1, 2, (0, 0, 0))
-n = 0
-def say():
-    global n
-    n += 1
-    records = ",".join(map(str, sorted(book.records)))
-    line = f"{n} {zlib.crc32(labels.tobytes())} {records}\\n"
-    real(1, line.encode())
-say()
-while True:
-    acts = ["many", "delete", "merge", "undo", "redo", "compact", "brush"]
-    act = rng.choice(["accept"] * 4 + acts)
-    def item():
-        x, y, s = rng.randrange(80), rng.randrange(80), rng.randrange(2, 16)
-        at = plane.at(0, rng.randrange(2))
-        crop = np.random.default_rng(rng.randrange(1 << 30)).random((s, s)) > 0.2
-        crop[0, 0] = True
-        return Acceptance((PlaneMask(at, (x, y, x + s, y + s), crop),),
-                          {at: PromptSet(points=((x, y, 1),))})
-    ids = sorted(book.records)
-    ids = [i for i in ids if (labels == i).any()]
-    if act == "accept": book.accept(item(), policy="overwrite")
-    elif act == "many": book.accept_many([item() for _ in range(6)])
-    elif act == "delete" and ids: book.delete(rng.choice(ids))
-    elif act == "merge" and len(ids) > 1: book.merge(rng.sample(ids, 2))
-    elif act == "undo": book.undo()
-    elif act == "redo": book.redo()
-    elif act == "compact": journal.compact()
-    elif act == "brush":
-        where = (slice(0, 1), slice(10, 40), slice(20, 50))
-        labels[where] = rng.randrange(1000, 2000)
-        journal.write("brush", [where])
-    say()
-"""
-
-
-def _spawn(code, *arguments):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        env=environment,
-        cwd=Path(__file__).parents[2],
-    )
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-@pytest.mark.parametrize("seed", range(20))
-def test_killed_at_any_instant_nothing_that_was_reported_is_lost(tmp_path, seed):
-    child = _spawn(CHILD, tmp_path, seed)
-    rng = random.Random(seed)
-    with child:
-        lines = [child.stdout.readline() for _ in range(rng.randrange(1, 25))]
-        # Some instant of the next few calls: the sweep of instants is the test, none is waited for.
-        time.sleep(rng.random() * 0.02)
-        child.kill()
-        lines += child.stdout.read().splitlines(keepends=True)
-    lines = [line.decode().split(" ") for line in lines if line.endswith(b"\n")]
-    (found,) = recoverable(tmp_path) or [None]
-    if found is None:  # It had done nothing but say that it was ready.
-        assert all(line[2] == "\n" for line in lines)
-        return
-    assert not found.damage
-    state = restore(found.path)
-    held = f"{zlib.crc32(state.labels().tobytes())} {','.join(map(str, sorted(state.records)))}"
-    last = f"{lines[-1][1]} {lines[-1][2].strip()}"
-    if held == last:
-        return
-    # It died after the next change was stored and before it was reported: then that is what is
-    # there, which a second run with the same seed tells.
-    second = _spawn(CHILD, tmp_path / "second", seed)
-    with second:
-        for _ in lines:
-            second.stdout.readline()
-        after = second.stdout.readline().decode().split(" ")
-        second.kill()
-    assert held == f"{after[1]} {after[2].strip()}"
-
-
-PAINTER = """
-import os, sys, signal
-from pathlib import Path
-import numpy as np
-from napari.components import ViewerModel
-from napari_plugin.objects.accepting import Acceptance
-from napari_plugin.objects.book import Book
-from napari_plugin.objects.journal import About, Journal
-from napari_plugin.objects.watch import LabelsWatch
-from napari_plugin.values import Plane, PlaneMask
-
-labels = np.zeros((40, 50), np.uint16)
-layer = ViewerModel().add_labels(labels, name="objects")
-journal = Journal.create(Path(sys.argv[1]), About("i", "f", "l", labels.shape, "uint16"))
-book = Book(layer.data, journal=journal)
-watch = LabelsWatch(layer, book)
-plane = Plane(0, 1, (0, 0))
-book.accept(Acceptance((PlaneMask(plane, (0, 0, 20, 20), np.ones((20, 20), bool)),), {}))
-layer.brush_size = 5
-layer.paint((10, 10), 7)
-book.undo()
-np.save(Path(sys.argv[1]) / "then.npy", labels)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_accept_paint_undo_kill_restore(require, tmp_path):
-    require("napari")
-    with _spawn(PAINTER, tmp_path) as child:
-        assert child.wait(120) == -signal.SIGKILL
-    then = np.load(tmp_path / "then.npy")
-    assert set(np.unique(then)) == {0, 7}
-    (found,) = recoverable(tmp_path)
-    assert found.pixels == (then == 7).sum() > 10
-    assert (restore(found.path).labels() == then).all()
-
-
-def test_two_processes_do_not_share_a_journal(tmp_path):
-    with _spawn(CHILD, tmp_path, 1) as child:
-        for _ in range(5):
-            child.stdout.readline()
-        assert len(list(tmp_path.glob("*.journal"))) == 1
-        assert recoverable(tmp_path) == []
-        labels = np.zeros((2, 40, 50), np.uint16)
-        mine = Journal.create(tmp_path, about(labels))
-        Book(labels, journal=mine).accept(thing(0, 0))
-        mine.close()
-        assert [found.path for found in recoverable(tmp_path)] == [mine.path]
-        child.kill()
-    assert len(recoverable(tmp_path)) == 2

@@ -180,3 +180,25 @@ def test_paint_that_is_an_objects_own_stays_when_it_is_accepted_again(desk):
     desk.book.accept(Acceptance((mask,), object_id=1))
     assert (desk.layer.data == 1).sum() == 400 + painted
     assert desk.agrees()
+
+
+def test_what_the_book_wrote_is_not_written_twice_and_hides_nothing(desk):
+    mask = PlaneMask(Plane(1, 2, (0, 0, 0)), (5, 5, 25, 25), np.ones((20, 20), bool))
+    desk.layer.data[0, 100, 100] = 77  # by another plugin, without a word
+    desk.book.accept(Acceptance((mask,)))
+    size = desk.journal.path.stat().st_size
+    desk.layer.refresh()
+    assert desk.journal.path.stat().st_size == size
+    assert not desk.agrees()
+    assert desk.watch.sweep() == 1
+    assert desk.agrees()
+
+
+def test_naparis_undo_after_an_accept_is_journaled(desk):
+    desk.layer.paint((0, 50, 60), 3)
+    mask = PlaneMask(Plane(1, 2, (0, 0, 0)), (5, 5, 25, 25), np.ones((20, 20), bool))
+    desk.book.accept(Acceptance((mask,)))
+    desk.layer.refresh()
+    desk.layer.undo()
+    assert not (desk.layer.data == 3).any()
+    assert desk.agrees()
