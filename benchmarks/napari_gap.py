@@ -11,6 +11,7 @@ encoded picture with `nano`: from the request to the mask, cut to its box, in th
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -48,6 +49,7 @@ class Window:
             arrived = Signal(object)
 
         self.viewer = napari.Viewer()
+        self._camera = getattr(self.viewer, "scene", self.viewer).camera
         self.viewer.add_image(picture(SIDE, SIDE, 0), rgb=True)
         self._mail = Mail()
         self._mail.arrived.connect(lambda call: call(), Qt.ConnectionType.QueuedConnection)
@@ -84,9 +86,9 @@ class Window:
     def _tick(self) -> None:
         now = time.perf_counter()
         self._ticks.append(now)
-        _, y, x = self.viewer.camera.center
+        _, y, x = self._camera.center
         step = 6 * np.array([np.sin(now), np.cos(now)])
-        self.viewer.camera.center = (0, y + step[0], x + step[1])
+        self._camera.center = (0, y + step[0], x + step[1])
 
 
 def main() -> None:
@@ -100,7 +102,6 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, default=50)
     parser.add_argument("--threads", type=int, help="of the model's process; one core left free")
     options = parser.parse_args()
-    print(machine(options.threads or 0))
     window = Window()
     end = time.perf_counter() + 2.0
     window.pump(lambda: time.perf_counter() > end)  # the first frames draw everything
@@ -117,7 +118,8 @@ def main() -> None:
     row = [f"{len(taken)} on {SIDE} x {SIDE}", f"{statistics.median(taken):.1f}"]
     row += [f"{np.percentile(taken, 90):.1f}", f"{max(taken):.1f}"]
     table(f"Click to mask with `nano`, encoded before; aim < {AIM_CLICK}", columns, [row])
-    print(f"\ntorch in the window's process: {'torch' in sys.modules}")
+    print(f"\nThe window's process has {'' if 'torch' in sys.modules else 'not '}imported torch.")
+    print(machine(options.threads or max((os.cpu_count() or 1) - 1, 1)))  # which imports it
     window.viewer.close()
 
 
@@ -139,6 +141,7 @@ def _encoding(window: Window, path: str, options: Any) -> tuple[str, list[float]
     """Gaps from the import of the service to the last embedding."""
     found: list[Any] = []
     services: list[Any] = []
+    pictures = [picture(SIDE, SIDE, number) for number in range(options.pictures)]
     begun = time.perf_counter()
 
     def start() -> None:
@@ -147,8 +150,8 @@ def _encoding(window: Window, path: str, options: Any) -> tuple[str, list[float]
         ask(0)
 
     def ask(number: int) -> None:
-        image = picture(SIDE, SIDE, number)
-        services[0].latest("encode", lambda model: model.encode(image), done, _fail)
+        work = partial(_encode, image=pictures[number])
+        services[0].latest("encode", work, done, _fail)
 
     def done(embedding: Any) -> None:
         found.append(embedding)
@@ -160,6 +163,10 @@ def _encoding(window: Window, path: str, options: Any) -> tuple[str, list[float]
     services[0].close()
     title = f"`{options.model}` opens and encodes {options.pictures} pictures ({seconds:.1f} s)"
     return title, gaps
+
+
+def _encode(model: Any, image: Any) -> Any:
+    return model.encode(image)
 
 
 def _clicks(window: Window, options: Any) -> list[float]:
