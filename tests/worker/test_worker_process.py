@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -145,19 +146,22 @@ def test_killed_at_any_instant_nobody_waits_and_every_answer_is_right(opened, se
         asker.start()
     for _ in range(3):
         if instants.random() < 0.7:  # else while it starts
-            worker.wait_ready(PATIENCE)
+            with suppress(WorkerError):
+                worker.wait_ready(PATIENCE)
         threading.Event().wait(instants.random() * 0.05)
-        os.kill(worker.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # nobody asked since the last time
+            os.kill(worker.pid, signal.SIGKILL)
     try:
         worker.wait_ready(PATIENCE)
     except WorkerError:
         worker.wait_ready(PATIENCE)
-    before = list(answered)
-    done = threading.Event()
-    while not done.wait(0.01):
+    before, waited = list(answered), threading.Event()
+    for _ in range(int(PATIENCE / 0.01)):
         if all(now > then for now, then in zip(answered, before, strict=True)):
-            done.set()
+            break
+        waited.wait(0.01)
     stop.set()
+    assert all(now > then for now, then in zip(answered, before, strict=True))
     for asker in askers:
         asker.join(PATIENCE)
         assert not asker.is_alive()
@@ -172,7 +176,8 @@ def test_everything_mode_runs_whole_in_the_other_process(opened):
     assert [type(item) for item in found] == [type(item) for item in expected]
     for ours, theirs in zip(found, expected, strict=True):
         if isinstance(ours, MaskRecord):
-            np.testing.assert_array_equal(ours.mask, theirs.mask)
+            assert ours.segmentation == theirs.segmentation
+            assert ours.predicted_iou == theirs.predicted_iou
         else:
             assert ours == theirs
 
@@ -190,7 +195,8 @@ def test_everything_mode_stops_with_what_it_has_found(opened):
     records = []
     for item in worker.generate_masks(image, settings, stop=enough):
         if isinstance(item, Progress):
-            seen = item.done
+            if item.message == "Answering a grid of points":
+                seen = item.done
         else:
             records.append(item)
     assert 200 <= seen < 64 * 64

@@ -68,6 +68,7 @@ class ModelProcess:
         self._error: SamPluginsError | None = None
         self._failed = False
         self._closing = False
+        self._owner = os.getpid()
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._process = _started(threads)
         self._wire = Wire(
@@ -125,6 +126,8 @@ class ModelProcess:
 
     def close(self) -> None:
         """End it, also in the middle of work, and wait until it is gone."""
+        if os.getpid() != self._owner:  # a fork that exits must not end the model of the other
+            return
         self._closing = True
         with contextlib.suppress(OSError):
             self._process.terminate()
