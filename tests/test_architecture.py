@@ -20,6 +20,10 @@ LONGEST = 400
 IMPORT_EVERYTHING = """
 import importlib, logging, os, pkgutil, sys, warnings
 import cv2, torch  # what these libraries set on their own import is theirs
+try:
+    import napari.layers, napari.utils.notifications, qtpy.QtTest, qtpy.QtWidgets
+except ImportError:
+    pass
 
 def settings():
     return {

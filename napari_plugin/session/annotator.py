@@ -16,16 +16,10 @@ from napari_plugin.session.view import located, looking_at
 from napari_plugin.values import Plane, PlaneMask
 from sam_plugins.errors import SamPluginsError
 
-__all__ = ["POLICIES", "Annotator", "Notify"]
+__all__ = ["Annotator", "Notify"]
 
 Notify = Callable[[str, str], None]
 """Shows a sentence to the user: ("info" | "warning" | "error", sentence)."""
-
-POLICIES: Mapping[str, str] = {
-    "keep": "kept objects keep their pixels",
-    "overwrite": "the new object takes them",
-}
-"""Whose a pixel is that two objects claim -> in words."""
 
 
 class Annotator:

@@ -7,7 +7,13 @@ from napari_plugin.session.answers import Answers
 from napari_plugin.session.draft import Draft
 from napari_plugin.values import Plane, PlaneMask, PromptSet
 
-__all__ = ["what_to_keep"]
+__all__ = ["POLICIES", "what_to_keep"]
+
+POLICIES: Mapping[str, str] = {
+    "keep": "kept objects keep their pixels",
+    "overwrite": "the new object takes them",
+}
+"""Whose a pixel is that two objects claim -> in words."""
 
 
 def what_to_keep(

@@ -5,7 +5,8 @@ from typing import Any
 
 from qtpy.QtWidgets import QLabel, QPushButton
 
-from napari_plugin.session.annotator import POLICIES, Annotator
+from napari_plugin.session.annotator import Annotator
+from napari_plugin.session.keeping import POLICIES
 from napari_plugin.session.words import answer_words, object_words
 from napari_plugin.ui.keys import KEYS
 from napari_plugin.ui.rows import Panel, button, choice, note, row
