@@ -300,3 +300,37 @@ def alive(pid):
     except OSError:
         return True
     return state != "Z"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs a process that is stopped")
+def test_a_process_that_does_not_react_is_closed_all_the_same(opened):
+    worker = opened()
+    worker.wait_ready(PATIENCE)
+    os.kill(worker.pid, signal.SIGSTOP)
+    waits = in_thread(lambda: worker.encode(sample_image(2000, 2000)))  # more than a pipe holds
+    worker.close()
+    with pytest.raises(WorkerError, match="was closed"):
+        waits.result(PATIENCE)
+    assert not alive(worker.pid)
+
+
+def test_a_segmenter_that_nobody_holds_ends_its_process():
+    worker = open_worker(target="worker_targets:awkward", store=None, threads=1)
+    worker.wait_ready(PATIENCE)
+    pid = worker.pid
+    del worker
+    gc.collect()
+    assert not alive(pid)
+
+
+def test_embeddings_are_kept_on_the_disk_between_processes(tmp_path):
+    """The second process finds the file of the first and writes no other."""
+    image, kept = sample_image(64, 64), []
+    for _ in range(2):
+        worker = open_worker("nano", engine="torch", store=tmp_path, threads=1)
+        worker.encode(image)
+        worker.close()
+        files_there = tmp_path.rglob("*.safetensors")
+        kept.append([(file.name, file.stat().st_ino) for file in files_there])
+    assert len(kept[0]) == 1
+    assert kept[0] == kept[1]
