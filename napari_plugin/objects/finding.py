@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.draw import line
 
 from napari_plugin.objects.errors import LabelsError
 from napari_plugin.objects.regions import Region, Slices, blocks_of, in_box, read, tight
@@ -122,6 +121,9 @@ def cut(array: Any, value: int, plane: Plane, way: Sequence[tuple[float, float]]
     -----
     The pixels under the line go to the part that is nearest.
     """
+    # Slow to import, and rarely needed.
+    from skimage.draw import line
+
     mask = mask_on(array, value, plane)
     if mask is None:
         raise LabelsError(f"There is no object {value} on this plane.")

@@ -95,7 +95,7 @@ class Annotator:
         self.prompts = PromptLayers(
             self.viewer, len(target.shape), target.placed(), self._on_prompts
         )
-        self.preview = Preview(self.viewer, target.place_crop)
+        self.preview = Preview(self.viewer, target.place_crop, target.image.size)
         self.answers = Answers(self.service, target.pictures, self._on_answer, self._on_failed)
         self.viewer.dims.events.current_step.connect(self._on_view)
         self.viewer.dims.events.order.connect(self._on_view)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from skimage.draw import line as drawn_line
 
 from napari_plugin.export import (
     Operation,
@@ -188,6 +187,9 @@ class KeptObjects:
 
 def _pixels(vertices: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
     """The pixels that a drawn line runs through, (x, y)."""
+    # Slow to import, and rarely needed.
+    from skimage.draw import line as drawn_line
+
     found: list[tuple[int, int]] = []
     ends = [(round(x), round(y)) for x, y in vertices]
     for (x0, y0), (x1, y1) in zip(ends, ends[1:] or ends, strict=False):

@@ -20,8 +20,6 @@ def hint(annotator: Annotator) -> str:
         return f"SAM: drag a line over {what}  |  Shift+S: back to clicks"
     if annotator.tools.blocked_by is not None:
         return f"SAM: paused, {annotator.tools.blocked_by} has a tool of its own in hand"
-    if annotator.is_waiting:
-        return "SAM: working ..."
     if annotator.has_draft:
         return (
             "SAM: click = more, Ctrl+click or right click = less  |  K keep, Q clear, G next answer"

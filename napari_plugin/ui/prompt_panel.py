@@ -49,6 +49,7 @@ class PromptPanel(Panel):
             )
         )
         self.answer: QLabel = note()
+        self.answer.setMinimumHeight(2 * self.answer.fontMetrics().height())
         self.column.addWidget(self.answer)
         self.column.addLayout(row(made("next_answer", "Next answer"), made("discard", "Clear")))
         self.column.addLayout(row(made("accept", "Keep")))
@@ -82,8 +83,9 @@ class PromptPanel(Panel):
             self.buttons[name].setEnabled(seen.target is not None)
         for name in ("reopen", "delete", "merge", "split"):
             self.buttons[name].setEnabled(seen.target is not None)
-        self.answer.setText(answer_words(seen))
-        self.objects.setText(object_words(seen))
+        for label, text in ((self.answer, answer_words(seen)), (self.objects, object_words(seen))):
+            if label.text() != text:
+                label.setText(text)
 
     def _set_policy(self) -> None:
         self._annotator.policy = self.policy.currentData()

@@ -32,6 +32,7 @@ from napari_plugin.ui.recovery_bar import RecoveryBar
 from napari_plugin.ui.rows import note
 from napari_plugin.ui.series_panel import SeriesPanel
 from napari_plugin.ui.volume_panel import VolumePanel
+from napari_plugin.ui.warming import Warming
 from sam_plugins import Progress, SamPluginsError, default_settings, known_models
 
 __all__ = ["SamWidget"]
@@ -45,6 +46,8 @@ _SHOW: dict[str, Callable[[str], None]] = {
 }
 _LOOK_MS = 400
 _SWEEP_MS = 1000
+_SLOW_MS = 300
+"""How long a mask may take before a bar says that it is on its way."""
 
 
 class SamWidget(QWidget):
@@ -64,6 +67,7 @@ class SamWidget(QWidget):
         napari_viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.viewer = napari_viewer
         self.bridge = Bridge()
+        self.warming = Warming(self.bridge.deliver)
         self.service = ModelService(
             self.bridge.deliver, open_segmenter, on_state=self._on_model_state
         )
@@ -143,7 +147,15 @@ class SamWidget(QWidget):
         self.busy.setMaximumHeight(8)
         self.busy.setTextVisible(False)
         self.busy.setRange(0, 0)
+        policy = self.busy.sizePolicy()
+        # A layout that changes with every click would cost more than the mask.
+        policy.setRetainSizeWhenHidden(True)
+        self.busy.setSizePolicy(policy)
         self.busy.setVisible(False)
+        self._slow = QTimer(self)
+        self._slow.setSingleShot(True)
+        self._slow.setInterval(_SLOW_MS)
+        self._slow.timeout.connect(lambda: self.busy.setVisible(self.annotator.is_waiting))
         column = QVBoxLayout(self)
         column.setContentsMargins(2, 2, 2, 2)
         column.addWidget(self.model_line)
@@ -186,11 +198,18 @@ class SamWidget(QWidget):
         if self._closed:
             return
         self.prompts.refresh()
-        self.busy.setVisible(self.annotator.is_waiting)
+        if not self.annotator.is_waiting:
+            self._slow.stop()
+            if self.busy.isVisible():
+                self.busy.setVisible(False)
+        elif not self._slow.isActive() and not self.busy.isVisible():
+            self._slow.start()
         text = hint(self.annotator)
         overlay = self.viewer.canvas.overlays.text
-        overlay.text = text
-        overlay.visible = bool(text)
+        if overlay.text != text:
+            overlay.text = text
+        if overlay.visible != bool(text):
+            overlay.visible = bool(text)
         target, plane = self.annotator.target, self.annotator.plane
         self.volume.show_axes(target.axes if target is not None and plane is not None else ())
 
@@ -199,7 +218,12 @@ class SamWidget(QWidget):
     def begin(
         self, layers: list[Any], choice: ImageChoice, labels: Any | None, detail: str
     ) -> None:
-        """Begin to annotate an image."""
+        """Begin to annotate an image, as soon as napari is ready for new layers."""
+        self.warming.then(lambda: self._begin(layers, choice, labels, detail))
+
+    def _begin(
+        self, layers: list[Any], choice: ImageChoice, labels: Any | None, detail: str
+    ) -> None:
         if not self.annotator.open_image(layers, choice, labels=labels, detail=detail):
             return
         target = self.annotator.target

@@ -51,6 +51,7 @@ class Hands:
         """Choose an image and press the button; wait for the model."""
         self.widget.images.check_only(layer)
         self.press(self.widget.images.go)
+        self.wait(lambda: self.session.target is not None, what="the picture")
         self.wait(lambda: self.widget.service.state.phase == "ready", what="the model")
         self.image = layer
         self.settle()

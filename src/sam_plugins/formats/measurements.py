@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import regionprops_table
 
 from sam_plugins.errors import ImageError
 from sam_plugins.formats.label_stack import LabelStack, PlaneIndex
@@ -135,6 +134,9 @@ def _shapes(plane: NDArray[Any], labels: NDArray[np.int64], stack: LabelStack) -
         return {name: np.zeros(0) for name in (*_SHAPES.values(), "perimeter_px")}
     places = (np.searchsorted(labels, plane) + 1) * (plane != 0)
     spacing = (stack.scale_of("Y"), stack.scale_of("X"))
+    # Slow to import, and needed for measuring only.
+    from skimage.measure import regionprops_table
+
     measured: Any = regionprops_table
     found = measured(places, properties=tuple(_SHAPES), spacing=spacing)
     shapes = {ours: np.asarray(found[theirs], float) for theirs, ours in _SHAPES.items()}

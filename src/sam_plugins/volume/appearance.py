@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.feature import match_template
 
 from sam_plugins.types import Box, Image
 from sam_plugins.volume.shapes import Shape
@@ -86,6 +85,9 @@ def motion(
     The patch around the shape is looked for by normalised cross-correlation, not farther than
     about half of its size; where it is not found again the shape stays where it is.
     """
+    # It takes a third of a second to import, which only those wait for who follow objects.
+    from skimage.feature import match_template
+
     height, width = before.shape
     x0, y0, x1, y1 = shape.box
     side = max(x1 - x0, y1 - y0)

@@ -14,12 +14,10 @@ from typing import Any
 
 from sam_plugins.ports import EngineStatus, Segmenter
 from sam_plugins.worker.failures import Failure
+from sam_plugins.worker.lanes import give_way
 from sam_plugins.worker.serving import Server
 from sam_plugins.worker.status import WorkerStatus
 from sam_plugins.worker.wire import Wire
-
-NICENESS = 5
-"""The window and the desktop come first."""
 
 
 def main() -> None:
@@ -28,19 +26,22 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for whoever started this
     faulthandler.enable()
     wire = _own_pipes()
-    if hasattr(os, "nice"):
-        with suppress(OSError):
-            os.nice(NICENESS)
+    if hasattr(os, "getppid"):
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _, target, paths, arguments = wire.receive()
     sys.path.extend(path for path in paths if path not in sys.path)
     logging.basicConfig(level=logging.WARNING)
     server = Server(wire)
     threading.Thread(target=_receive, args=(wire, server), name="receive", daemon=True).start()
-    try:
-        segmenter = _open(wire, target, arguments)
-    except BaseException as error:
-        wire.send(("failed", Failure.of(error)))
+    opened: list[Segmenter | BaseException] = []
+    opening = threading.Thread(
+        target=_opened, args=(opened, wire, target, arguments), name="open", daemon=True
+    )
+    opening.start()
+    opening.join()
+    segmenter = opened[0]
+    if isinstance(segmenter, BaseException):
+        wire.send(("failed", Failure.of(segmenter)))
         return
     server.start(segmenter)
     message = f"{segmenter.info.name} answers."
@@ -62,6 +63,15 @@ def _own_pipes() -> Wire:
     os.close(nothing)
     os.dup2(2, 1)
     return Wire(incoming, outgoing)
+
+
+def _opened(found: list[Segmenter | BaseException], *arguments: Any) -> None:
+    """Open the model on a thread that gives way, as do the threads that libraries start then."""
+    give_way()
+    try:
+        found.append(_open(*arguments))
+    except BaseException as error:
+        found.append(error)
 
 
 def _open(wire: Wire, target: str, arguments: dict[str, Any]) -> Segmenter:

@@ -40,7 +40,8 @@ class Server:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._held = HeldEmbeddings()
-        self._encoding, self._prompts = Lane("encode"), Lane("decode")
+        # Someone waits for an answer to a prompt; encoding may take the time that others leave.
+        self._encoding, self._prompts = Lane("encode", polite=True), Lane("decode")
         self._streams: dict[int, _Stream] = {}
         self._lock = threading.Lock()
         self._segmenter: Segmenter | None = None
