@@ -22,6 +22,7 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
     "everything": (["everything.py"], ["everything.py", "--quick"]),
     "nano": (["nano_speed.py"], ["nano_speed.py", "--rounds", "3"]),
     "cold_start": (["cold_start.py"], ["cold_start.py", "--rounds", "1", "--rows", "nano"]),
+    "volume": (["volume.py"], ["volume.py", "--seeds", "1"]),
     "tiling": (["tiling.py"], ["tiling.py", "--size", "2000", "2000"]),
 }
 """Name -> the script with its arguments, and the same for a quick look."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QFileDialog, QProgressBar
 
-from napari_plugin.ui.rows import Panel, button, choice, choose, note, row
+from napari_plugin.ui.rows import Panel, button, choice, choose, note
 
 __all__ = ["ModelPanel"]
 
@@ -23,8 +23,6 @@ class ModelPanel(Panel):
         (name, text) of the models that are known.
     open_model
         Called with name or path, device and precision.
-    download
-        Called with a name: fetches its weights.
     stop
         Stops a download; what has arrived is kept.
     """
@@ -33,7 +31,6 @@ class ModelPanel(Panel):
         self,
         models: Sequence[tuple[str, str]],
         open_model: Callable[[str, str | None, str], Any],
-        download: Callable[[str], Any],
         stop: Callable[[], Any],
     ) -> None:
         super().__init__()
@@ -52,26 +49,17 @@ class ModelPanel(Panel):
         self.progress = QProgressBar()
         self.progress.setVisible(False)
         self.column.addWidget(self.progress)
-        self.fetch = button(
-            "Download",
-            "Fetch the weights of this model",
-            lambda: download(self.model.currentData()),
-        )
         self.halt = button("Stop", "Stop the download; what has arrived is kept", stop)
-        self.fetch.setVisible(False)
         self.halt.setVisible(False)
-        self.column.addLayout(row(self.fetch, self.halt))
+        self.column.addWidget(self.halt)
         self._last = self.model.currentData()
 
-    def show_state(
-        self, text: str, fraction: float | None, *, busy: bool, can_fetch: bool, fetching: bool
-    ) -> None:
+    def show_state(self, text: str, fraction: float | None, *, busy: bool, fetching: bool) -> None:
         """Show a sentence, and how far things are: `fraction` 0 to 1, None while unknown."""
         self.state.setText(text)
         self.progress.setVisible(busy)
         self.progress.setRange(0, 0 if fraction is None else 1000)
         self.progress.setValue(int(1000 * (fraction or 0)))
-        self.fetch.setVisible(can_fetch)
         self.halt.setVisible(fetching)
 
     def show_model(self, name: str) -> None:

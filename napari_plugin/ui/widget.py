@@ -33,7 +33,13 @@ from napari_plugin.ui.rows import note
 from napari_plugin.ui.series_panel import SeriesPanel
 from napari_plugin.ui.volume_panel import VolumePanel
 from napari_plugin.ui.warming import Warming
-from sam_plugins import Progress, SamPluginsError, default_settings, known_models
+from sam_plugins import (
+    KnownModel,
+    Progress,
+    SamPluginsError,
+    default_settings,
+    known_models,
+)
 
 __all__ = ["SamWidget"]
 
@@ -124,9 +130,8 @@ class SamWidget(QWidget):
         )
         self.volume = VolumePanel(self._follow, self.jobs.stop)
         self.models = ModelPanel(
-            [(model.name, model.name) for model in known_models()],
+            [(model.name, _described(model)) for model in known_models()],
             self._open_model,
-            lambda name: self._open_model(name, None, "fp32"),
             self.service.cancel_download,
         )
         self.export = ExportPanel(self._start_export, self._stop_export)
@@ -306,7 +311,6 @@ class SamWidget(QWidget):
             state.message or text,
             state.fraction,
             busy=busy,
-            can_fetch=False,
             fetching=state.phase == "downloading",
         )
         if state.phase == "failed":
@@ -357,6 +361,14 @@ class SamWidget(QWidget):
         self._stop_export()
         self.images.disconnect()
         self._ending()
+
+
+def _described(model: KnownModel) -> str:
+    """A model as a line of a list: what it costs to have it."""
+    if model.here:
+        return model.name
+    size = "" if model.size_bytes is None else f" of {model.size_bytes / 1e6:,.0f} MB"
+    return f"{model.name} (download{size})"
 
 
 def _ending(calls: Sequence[Callable[[], Any]]) -> Callable[..., None]:
