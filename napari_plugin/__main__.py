@@ -17,6 +17,7 @@ def main() -> int:
     for key in ("z_stack", "nuclei"):
         viewer.open_sample("sam-plugins", key)
     viewer.layers[0].visible = False
+    viewer.reset_view()
     _, widget = viewer.window.add_plugin_dock_widget("sam-plugins", "Segment anything")
     widget.images.check_only(viewer.layers[1])
     widget.images.begin()

@@ -6,6 +6,9 @@ from sam_plugins import load_sample, load_volume_sample
 
 __all__ = ["cells", "coins", "nuclei", "time_lapse", "z_stack"]
 
+_PIXEL_SIZES = {"nuclei": 0.25, "cells": 0.01}
+"""Micrometres, as such pictures have them."""
+
 LayerData = tuple[Any, dict[str, Any], str]
 
 
@@ -36,7 +39,10 @@ def time_lapse() -> list[LayerData]:
 
 def _picture(name: str) -> list[LayerData]:
     sample = load_sample(name)
-    return [(sample.image[..., 0], {"name": sample.title}, "image")]
+    options: dict[str, Any] = {"name": sample.title, "axis_labels": ("y", "x")}
+    if name in _PIXEL_SIZES:
+        options |= {"scale": (_PIXEL_SIZES[name],) * 2, "units": ("micrometer",) * 2}
+    return [(sample.image[..., 0], options, "image")]
 
 
 def _volume(name: str) -> list[LayerData]:

@@ -20,11 +20,11 @@ def hint(annotator: Annotator) -> str:
         return f"SAM: drag a line over {what}  |  Shift+S: back to clicks"
     if annotator.tools.blocked_by is not None:
         return f"SAM: paused, {annotator.tools.blocked_by} has a tool of its own in hand"
+    if annotator.draft:
+        return "SAM: click more, Ctrl+click less | K keep, Q clear, G next answer"
     if annotator.has_draft:
-        return (
-            "SAM: click = more, Ctrl+click or right click = less  |  K keep, Q clear, G next answer"
-        )
-    return "SAM: click an object  |  Shift+B box, Shift+S scribble, Shift+click opens a kept object"
+        return "SAM: K keeps what was found, Q clears it"
+    return "SAM: click an object | Shift+B box, Shift+S scribble"
 
 
 def answer_words(annotator: Annotator) -> str:
