@@ -3,8 +3,8 @@
     xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python scripts/napari_pictures.py
 
 A real window, real clicks and keys, the bundled model, the sample pictures. It needs a display, and
-minutes. ``scripts/napari_pictures.py z`` takes only those whose name holds "z". Look at each afterwards:
-a picture has to show what the text beside it says.
+a few minutes. With words behind it, it takes only the pictures whose functions hold one of them in
+their name. Look at each afterwards: it has to show what the text beside it says.
 """
 
 import os
@@ -129,6 +129,18 @@ def middle(mask: Any) -> tuple[float, float]:
     return float(column), float(row)
 
 
+def near_middle(truth: Any, count: int) -> list[int]:
+    """Numbers of the largest objects in the middle of a picture, which stay in view."""
+    import numpy as np
+
+    height, width = truth.shape
+    return [
+        number
+        for number in largest_inside(truth, 200)
+        if np.hypot(*np.subtract(middle(truth == number), (width / 2, height / 2))) < width / 5
+    ][:count]
+
+
 def prompting() -> None:
     """The first minute: an image in use, a click and its mask, then kept."""
     from sam_plugins import load_sample
@@ -178,23 +190,15 @@ def side_by_side(np: Any, views: list[Any]) -> Any:
 
 def boxes() -> None:
     """Several boxes, one object each."""
-    import numpy as np
-
     from sam_plugins import load_sample
 
     truth = load_sample("nuclei").truth
     studio = Studio("nuclei")
     studio.hands.use(studio.layer)
     height, width = truth.shape
-    # Objects in the middle, which stay in view when it is enlarged.
-    near = [
-        number
-        for number in largest_inside(truth, 200)
-        if np.hypot(*np.subtract(middle(truth == number), (width / 2, height / 2))) < width / 5
-    ]
     studio.turn_to((width * 0.25, height * 0.25, width * 0.75, height * 0.75), 0.8)
     studio.hands.key("Shift+B")
-    for number in near[:4]:
+    for number in near_middle(truth, 4):
         x0, y0, x1, y1 = box_of(truth == number)
         studio.hands.drag((x0 - 3, y0 - 3), (x1 + 2, y1 + 2))
     studio.picture("boxes")
@@ -244,9 +248,10 @@ def everything() -> None:
     studio.hands.use(studio.layer)
     panel = studio.widget.everything
     studio.show(panel)
+    bar = panel.progress
     studio.hands.press(panel.go)
-    wait(lambda: panel.progress.isVisible() and panel.progress.value() > 300, what="progress")
-    studio.picture("everything-running")
+    wait(lambda: bar.isVisible() and bar.value() > 0.4 * bar.maximum() > 0, what="progress")
+    save(studio.viewer.screenshot(canvas_only=False, flash=False), "everything-running")
     wait(lambda: not studio.widget.jobs.running, what="the end of the search")
     studio.picture("everything")
     studio.close()
@@ -287,14 +292,14 @@ def export() -> None:
     from sam_plugins import load_sample
 
     truth = load_sample("nuclei").truth
-    for number in largest_inside(truth, 3):
+    for number in near_middle(truth, 3):
         studio.hands.click(middle(truth == number))
         studio.hands.key("K")
     panel = studio.widget.export
     studio.show(panel)
     for kind in ("measurements", "geojson"):
         panel.kinds[kind].setChecked(True)
-    panel.folder.setText("~/export")
+    panel.folder.setText("export")
     studio.hands.press(panel.go)
     wait(lambda: panel.go.isEnabled(), what="the files")
     studio.picture("export")
@@ -395,13 +400,13 @@ def main() -> int:
         for name, where in (
             ("HOME", ""),
             ("SAM_PLUGINS_CACHE", "cache"),
-            ("SAM_PLUGINS_JOURNALS", "journals"),
             ("NAPARI_CONFIG", "napari.yaml"),
         ):
             os.environ[name] = str(Path(home) / where)
         os.environ.setdefault("QT_QPA_PLATFORM", "xcb")
         os.chdir(home)
         for take in wanted:
+            os.environ["SAM_PLUGINS_JOURNALS"] = str(Path(home) / "journals" / take.__name__)
             take()
         os.chdir(ROOT)
     return 0
