@@ -142,19 +142,16 @@ def near_middle(truth: Any, count: int) -> list[int]:
 
 
 def prompting() -> None:
-    """The first minute: an image in use, a click and its mask, then kept."""
+    """The first minute: a click and its mask."""
     from sam_plugins import load_sample
 
     truth = load_sample("nuclei").truth
     studio = Studio("nuclei")
     studio.hands.use(studio.layer)
-    studio.picture("start")
     first = largest_inside(truth, 1)[0]
     studio.turn_to(box_of(truth == first), 0.3)
     studio.hands.click(middle(truth == first))
     studio.picture("click")
-    studio.hands.key("K")
-    studio.picture("kept")
     studio.close()
 
 
@@ -359,23 +356,6 @@ def restore() -> None:
     again.close()
 
 
-def model() -> None:
-    """The panel for the model."""
-    studio = Studio("nuclei")
-    studio.hands.use(studio.layer)
-    studio.show(studio.widget.models)
-    studio.picture("model")
-    studio.close()
-
-
-def image() -> None:
-    """The panel for the image."""
-    studio = Studio("z_stack")
-    studio.show(studio.widget.images)
-    studio.picture("image")
-    studio.close()
-
-
 PICTURES = (
     prompting,
     answers,
@@ -386,8 +366,6 @@ PICTURES = (
     export,
     series,
     restore,
-    model,
-    image,
 )
 
 
