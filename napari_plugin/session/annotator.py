@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from napari_plugin.layers import ImageChoice
 from napari_plugin.objects import Recovery
-from napari_plugin.session.answers import Answers
+from napari_plugin.session.answers import Answer, Answers
 from napari_plugin.session.draft import Draft
 from napari_plugin.session.keeping import what_to_keep
 from napari_plugin.session.preview import Preview
@@ -177,6 +177,8 @@ class Annotator:
     def discard(self) -> None:
         """Take back all prompts and all masks that were found and not kept."""
         self._accepting = False
+        if not self.has_draft:
+            return
         self.found, self.origins = {}, {}
         self.set_draft(Draft(), {})
 
@@ -209,6 +211,8 @@ class Annotator:
         if not self.has_draft:
             self.notify("info", "There is nothing to keep yet: click on an object first.")
             return False
+        # Asks for nothing, unless the model failed before.
+        self.answers.want(self.draft, self.plane)
         if self.answers.pending:
             self._accepting = True
             self.changed()
@@ -320,6 +324,7 @@ class Annotator:
 
     def _take(self, draft: Draft, *, show: bool) -> None:
         self.draft = draft
+        self._accepting = self._accepting and bool(draft)
         if show and self.prompts is not None:
             self.prompts.write(draft)
         if self.answers is not None:
@@ -339,16 +344,13 @@ class Annotator:
         self._noted(self._state(), draft)
         self._take(draft, show=False)
 
-    def _on_answer(self) -> None:
+    def _on_answer(self, answers: Sequence[Answer]) -> None:
         self.refresh_preview()
-        plane = self.plane
-        if self._accepting and self.answers is not None and not self.answers.pending:
+        if self._accepting:
             self.accept()
-        elif plane is not None and self.answers is not None:
-            for number in self.draft.objects:
-                answer = self.answers.get(number, plane)
-                if answer is not None and answer.problem:
-                    self.notify("warning", answer.problem)
+        else:
+            for problem in dict.fromkeys(answer.problem for answer in answers if answer.problem):
+                self.notify("warning", problem)
         self.changed()
 
     def _on_failed(self, error: Exception) -> None:
