@@ -7,6 +7,7 @@ from napari_plugin.layers import ImageChoice
 from napari_plugin.objects import Recovery
 from napari_plugin.session.answers import Answer, Answers
 from napari_plugin.session.draft import Draft
+from napari_plugin.session.found import FoundMasks
 from napari_plugin.session.keeping import what_to_keep
 from napari_plugin.session.preview import Preview
 from napari_plugin.session.prompt_layers import PromptLayers
@@ -59,10 +60,8 @@ class Annotator:
         self.preview: Preview | None = None
         self.answers: Answers | None = None
         self.draft = Draft()
-        self.found: dict[int, dict[Plane, PlaneMask]] = {}
-        """Masks that were found rather than prompted, by number of the draft's object."""
-        self.origins: dict[int, str] = {}
-        """Where the masks in `found` come from: "automatic" or "propagated"."""
+        self.found = FoundMasks()
+        """Masks that were found rather than prompted."""
         self.policy = "keep"
         self.tools = Tools(self)
         self.upcoming: Callable[[], list[Preparation]] = list
@@ -179,7 +178,7 @@ class Annotator:
         self._accepting = False
         if not self.has_draft:
             return
-        self.found, self.origins = {}, {}
+        self.found.clear()
         self.set_draft(Draft(), {})
 
     # -- objects ------------------------------------------------------------------------------
@@ -187,7 +186,7 @@ class Annotator:
     @property
     def open_ids(self) -> tuple[int, ...]:
         """Kept objects that are open again."""
-        return tuple(sorted(set(self._ids.values())))
+        return tuple(sorted({*self._ids.values(), *self.found.ids.values()}))
 
     @property
     def is_waiting(self) -> bool:
@@ -219,7 +218,7 @@ class Annotator:
             return False
         self._accepting = False
         items, left, problems = what_to_keep(
-            self.draft, self.found, self.origins, self._ids, self.answers
+            self.draft, self.found, {**self._ids, **self.found.ids}, self.answers
         )
         for problem in problems:
             self.notify("warning", problem)
@@ -241,7 +240,8 @@ class Annotator:
         lost = sum(each.lost for each in kept)
         if lost:
             self.notify("info", f"{lost:,} pixels belong to other objects and stay theirs.")
-        self.found, self.origins, self._ids = {}, {}, {}
+        self.found.clear()
+        self._ids = {}
         self._take(left, show=True)
         return True
 
@@ -263,7 +263,6 @@ class Annotator:
             return
         getattr(self.target.log, which)()
         if step.draft is not None:
-            self.found, self.origins = {}, {}
             self._ids = {int(n): int(i) for n, i in step.draft.get("ids", {}).items()}
             self._take(Draft.from_json(step.draft.get("prompts", [])), show=True)
         self.changed()
@@ -287,30 +286,15 @@ class Annotator:
 
     def forget_draft(self) -> None:
         """Let go of all prompts and masks that were not kept."""
-        self.found, self.origins, self._ids = {}, {}, {}
+        self.found.clear()
+        self._ids = {}
         self._accepting = False
         self._take(Draft(), show=True)
-
-    def show_found(self, number: int, mask: PlaneMask, origin: str) -> None:
-        """Show a mask that was found rather than prompted."""
-        self.found.setdefault(number, {})[mask.plane] = mask
-        self.origins[number] = origin
-        if mask.plane == self.plane:
-            self.refresh_preview()
 
     @property
     def ids(self) -> Mapping[int, int]:
         """Which numbers of the draft stand for kept objects, and for which."""
         return dict(self._ids)
-
-    def begin_following(self, numbers: Mapping[int, int], axis: int, plane: Plane) -> None:
-        """Make room for masks that are about to be found along an axis through a plane."""
-        self._ids |= dict(numbers)
-        for planes in self.found.values():
-            for old in [p for p in planes if p.at(axis, plane.index[axis]) == plane]:
-                del planes[old]
-        self.found = {number: planes for number, planes in self.found.items() if planes}
-        self.refresh_preview()
 
     def _state(self) -> dict[str, Any]:
         ids = {str(number): identity for number, identity in self._ids.items()}
@@ -325,6 +309,7 @@ class Annotator:
     def _take(self, draft: Draft, *, show: bool) -> None:
         self.draft = draft
         self._accepting = self._accepting and bool(draft)
+        self.found.keep_for(draft.objects)
         if show and self.prompts is not None:
             self.prompts.write(draft)
         if self.answers is not None:
@@ -381,9 +366,7 @@ class Annotator:
         plane = self.plane
         masks: dict[int, PlaneMask] = {}
         if plane is not None:
-            for number, planes in self.found.items():
-                if plane in planes:
-                    masks[number] = planes[plane]
+            masks |= self.found.on(plane)
             for number, said in self.draft.objects.items():
                 answer = self.answers.latest(number, plane) if plane in said else None
                 if answer is not None and answer.mask is not None:

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from napari_plugin.objects import Acceptance
 from napari_plugin.session.answers import Answers
 from napari_plugin.session.draft import Draft
-from napari_plugin.values import Plane, PlaneMask, PromptSet
+from napari_plugin.session.found import FoundMasks
+from napari_plugin.values import Plane, PromptSet
 
 __all__ = ["what_to_keep"]
 
 
 def what_to_keep(
     draft: Draft,
-    found: Mapping[int, Mapping[Plane, PlaneMask]],
-    origins: Mapping[int, str],
+    found: FoundMasks,
     ids: Mapping[int, int],
     answers: Answers,
 ) -> tuple[list[Acceptance], Draft, list[str]]:
@@ -23,15 +23,15 @@ def what_to_keep(
     ----------
     draft, answers
         Prompts and their masks.
-    found, origins
-        Masks without prompts of their own, and where they come from, by number of the object.
+    found
+        Masks without prompts of their own.
     ids
         Which numbers stand for kept objects.
     """
     items: list[Acceptance] = []
     left: dict[int, Mapping[Plane, PromptSet]] = {}
     problems: list[str] = []
-    for number in sorted({*draft.objects, *found}):
+    for number in sorted({*draft.objects, *found.masks}):
         said = draft.objects.get(number, {})
         known = [answers.get(number, plane) for plane in said]
         wrong = [answer.problem for answer in known if answer is not None and answer.problem]
@@ -40,7 +40,7 @@ def what_to_keep(
             left[number] = said
             continue
         own = [answer for answer in known if answer is not None]
-        masks = dict(found.get(number, {}))
+        masks = dict(found.masks.get(number, {}))
         masks |= {answer.mask.plane: answer.mask for answer in own if answer.mask is not None}
         whole = tuple(mask for mask in masks.values() if mask.crop.any())
         if not whole:
@@ -52,7 +52,7 @@ def what_to_keep(
                 masks=whole,
                 prompts=said,
                 object_id=ids.get(number),
-                origin=origins.get(number, "prompt"),
+                origin=found.origins.get(number, "prompt"),
                 score=min((answer.score for answer in own), default=None),
                 model_id=own[0].model_id if own else "",
             )

@@ -2,7 +2,7 @@
 
 from napari.components import ViewerModel
 
-from napari_plugin.layers import ImageChoice, guess_channel_axis
+from napari_plugin.layers import ImageChoice
 from napari_plugin.service import ServiceState
 from napari_plugin.session.annotator import Annotator
 from napari_plugin.session.jobs import Jobs
@@ -14,7 +14,7 @@ class Work:
     """A job that goes on when it is told to."""
 
     def __init__(self, events, on_event, on_done, on_failed):
-        self._events, self._on_event = events, on_event
+        self.events, self._on_event = events, on_event
         self._on_done, self._on_failed = on_done, on_failed
         self.running = True
 
@@ -24,7 +24,7 @@ class Work:
             if not self.running:
                 return
             try:
-                event = next(self._events)
+                event = next(self.events)
             except StopIteration:
                 self.running = False
                 self._on_done(False)
@@ -104,7 +104,6 @@ class Session:
         self.kept = KeptObjects(self.annotator)
 
     def open(self, *layers, **options):
-        options.setdefault("channel_axis", guess_channel_axis(layers[0]))
         labels = options.pop("labels", None)
         choice = ImageChoice(tuple(layer.name for layer in layers), **options)
         opened = self.annotator.open_image(list(layers), choice, labels=labels)
