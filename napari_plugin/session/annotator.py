@@ -9,6 +9,7 @@ from napari_plugin.session.answers import Answer, Answers
 from napari_plugin.session.draft import Draft
 from napari_plugin.session.found import FoundMasks
 from napari_plugin.session.keeping import what_to_keep
+from napari_plugin.session.layer_events import LayerEvents
 from napari_plugin.session.preview import Preview
 from napari_plugin.session.prompt_layers import PromptLayers
 from napari_plugin.session.target import Preparation, Target
@@ -68,6 +69,7 @@ class Annotator:
         """What else to prepare once the plane in view is."""
         self._ids: dict[int, int] = {}
         self._accepting = False
+        self._events: LayerEvents | None = None
 
     # -- the picture --------------------------------------------------------------------------
 
@@ -97,6 +99,7 @@ class Annotator:
             return False
         self.close_image()
         self.target = target
+        self._events = LayerEvents(self, target)
         self.prompts = PromptLayers(
             self.viewer, len(target.shape), target.placed(), self._on_prompts
         )
@@ -114,6 +117,9 @@ class Annotator:
             return
         for event in ("current_step", "order", "ndisplay"):
             getattr(self.viewer.dims.events, event).disconnect(self._on_view)
+        if self._events is not None:
+            self._events.close()
+            self._events = None
         if self.prompts is not None:
             self.prompts.close()
         if self.preview is not None:
@@ -206,6 +212,9 @@ class Annotator:
         Whether something was kept now.
         """
         if self.target is None or self.answers is None:
+            return False
+        if self.target.problem:
+            self.notify("error", self.target.problem)
             return False
         if not self.has_draft:
             self.notify("info", "There is nothing to keep yet: click on an object first.")

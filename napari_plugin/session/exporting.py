@@ -25,6 +25,9 @@ from sam_plugins.errors import SamPluginsError
 
 __all__ = ["exported"]
 
+_ENGINES = ("openvino", "torch", "plain")
+"""Those that can be asked for by name when a document is replayed."""
+
 
 def exported(
     annotator: Annotator,
@@ -92,7 +95,7 @@ def _provenance(target: Target, state: ServiceState, policy: str) -> Provenance 
             model_id=info.model_id,
             encoder_id=info.encoder_id,
             precision=info.numerics,
-            engine="auto",
+            engine=info.engine if info.engine in _ENGINES else "auto",
         ),
         image=ImageRecord(
             name=target.name,

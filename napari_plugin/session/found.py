@@ -31,7 +31,7 @@ class FoundMasks:
 
     @property
     def origins(self) -> Mapping[int, str]:
-        """ "automatic" or "propagated", by number of the object."""
+        """Where each comes from: "automatic" or "propagated"."""
         return MappingProxyType(self._origins)
 
     @property

@@ -11,8 +11,8 @@ from napari_plugin.export import (
     Operation,
     Provenance,
     accept_operation,
-    paint_operation,
     replay,
+    rest_operation,
 )
 from napari_plugin.objects import Acceptance, ObjectRecord
 from napari_plugin.values import Plane, PlaneMask, PromptSet, plane_slices
@@ -97,8 +97,8 @@ class OperationLog:
                 made = event
         if made is None:
             made = np.zeros(self._shape, labels.dtype)
-        rest = _differences(made, labels)
-        return (*done, paint_operation(rest, self._shape)) if rest else done
+        rest = rest_operation(made, labels, document.axes)
+        return done if rest is None else (*done, rest)
 
     def _remembered(self, plane: Plane, said: PromptSet) -> PlaneMask:
         return self._masks[plane, _key(said)]
@@ -106,20 +106,3 @@ class OperationLog:
 
 def _key(said: PromptSet) -> str:
     return repr(said.to_json())
-
-
-def _differences(made: NDArray[Any], labels: NDArray[Any]) -> list[tuple[int, PlaneMask]]:
-    """(value, where) of all pixels that differ, plane by plane along the last two axes."""
-    found: list[tuple[int, PlaneMask]] = []
-    rows, columns = labels.ndim - 2, labels.ndim - 1
-    for place in np.ndindex(labels.shape[:-2]):
-        now, before = np.asarray(labels[place]), np.asarray(made[place])
-        differs = now != before
-        if not differs.any():
-            continue
-        plane = Plane(rows, columns, (*(int(n) for n in place), 0, 0))
-        for value in np.unique(now[differs]).tolist():
-            where = differs & (now == value)
-            height, width = where.shape
-            found.append((int(value), PlaneMask(plane, (0, 0, width, height), where)))
-    return found

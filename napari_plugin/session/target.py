@@ -72,13 +72,14 @@ class Target:
         self.is_saved = False
         """Whether files hold all objects, so that the journal need not be offered again."""
         self.layers = tuple(layers)
+        self._choice = choice
         self.image = LayerImage(layers, choice)
         self.fingerprint = fingerprint(self.image)
         self.pictures = Pictures(lambda plane: self.image.source(plane), detail)
         self.labels = self._added() if labels is None else self._checked(labels)
         self._begin({})
 
-    def _begin(self, records: Mapping[int, ObjectRecord]) -> None:
+    def _begin(self, records: Mapping[int, ObjectRecord], draft: Any | None = None) -> None:
         """Open a book and a journal of what the Labels layer holds now."""
         about = About(
             image=self.name,
@@ -89,7 +90,7 @@ class Target:
             settings={"choice": self.image.choice.to_json(), "detail": self.pictures.detail},
         )
         self.journal = Journal.create(journals_folder(), about, warn=self._warn)
-        self.book = Book(self.labels.data, journal=self.journal, records=records)
+        self.book = Book(self.labels.data, journal=self.journal, records=records, draft=draft)
         self.book.on_change.append(self._on_change)
         self.watch = LabelsWatch(self.labels, self.book, say=self._warn)
         self.log = OperationLog(self.shape)
@@ -98,6 +99,34 @@ class Target:
     def _on_change(self, regions: Any) -> None:
         self.is_saved = False
         self.labels.refresh()
+
+    @property
+    def problem(self) -> str:
+        """Why objects cannot be written any more, in a sentence; empty if they can."""
+        if self.watch.following:
+            return ""
+        return (
+            f"The labels of {self.labels.name} were replaced by others that do not fit: use the "
+            "image again with a new Labels layer; what was kept is offered there."
+        )
+
+    def take_picture(self) -> None:
+        """Look at the image layers anew: they hold another array now.
+
+        Raises
+        ------
+        SamPluginsError
+            If that cannot be segmented, or has another shape than the labels.
+        """
+        image = LayerImage(self.layers, self._choice)
+        if tuple(image.shape) != self.shape:
+            raise SamPluginsError(
+                f"{self.name} has the shape {tuple(image.shape)} now and its labels {self.shape}: "
+                "use the image again."
+            )
+        self.image, self.fingerprint = image, fingerprint(image)
+        self.pictures.clear()
+        self.journal.note_about(fingerprint=self.fingerprint)
 
     @property
     def name(self) -> str:
@@ -121,11 +150,18 @@ class Target:
         SamPluginsError
             If its journal cannot be read; nothing has changed then.
         """
+        if self.book.records:
+            raise SamPluginsError(
+                f"{self.labels.name} holds objects that were kept just now, and restoring would "
+                "write over them: use the image again with a new Labels layer, and restore there."
+            )
         found = restore(recovery.path)
         found.write_into(self.labels.data)
         self.watch.close()
         self.journal.close(saved=True)
-        self._begin(found.records)
+        self._begin(found.records, found.draft)
+        # One entry at least, so that this session is offered again like the one before.
+        self.journal.write("restore", (), {}, found.draft)
         discard(recovery.path)
         self.labels.refresh()
         return found.draft
