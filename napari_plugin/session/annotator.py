@@ -6,9 +6,9 @@ from typing import Any, Literal
 from napari_plugin.layers import ImageChoice
 from napari_plugin.objects import Recovery
 from napari_plugin.session.answers import Answer, Answers
-from napari_plugin.session.draft import Draft
+from napari_plugin.session.draft import Draft, ids_of, state_of
 from napari_plugin.session.found import FoundMasks
-from napari_plugin.session.keeping import what_to_keep
+from napari_plugin.session.keeping import what_to_keep, write
 from napari_plugin.session.layer_events import LayerEvents
 from napari_plugin.session.preview import Preview
 from napari_plugin.session.prompt_layers import PromptLayers
@@ -28,6 +28,8 @@ POLICIES: Mapping[str, str] = {
     "overwrite": "the new object takes them",
 }
 """Whose a pixel is that two objects claim -> in words."""
+
+_VIEW_EVENTS = ("current_step", "order", "ndisplay")
 
 
 class Annotator:
@@ -105,9 +107,8 @@ class Annotator:
         )
         self.preview = Preview(self.viewer, target.place_crop)
         self.answers = Answers(self.service, target.pictures, self._on_answer, self._on_failed)
-        self.viewer.dims.events.current_step.connect(self._on_view)
-        self.viewer.dims.events.order.connect(self._on_view)
-        self.viewer.dims.events.ndisplay.connect(self._on_view)
+        for event in _VIEW_EVENTS:
+            getattr(self.viewer.dims.events, event).connect(self._on_view)
         self._on_view()
         return True
 
@@ -115,7 +116,7 @@ class Annotator:
         """Stop annotating this picture; its objects stay, and its journal is closed cleanly."""
         if self.target is None:
             return
-        for event in ("current_step", "order", "ndisplay"):
+        for event in _VIEW_EVENTS:
             getattr(self.viewer.dims.events, event).disconnect(self._on_view)
         if self._events is not None:
             self._events.close()
@@ -131,17 +132,21 @@ class Annotator:
 
     def restore(self, recovery: Recovery) -> bool:
         """Take up a session that ended without being saved; False and a sentence if it cannot."""
-        if self.target is None:
+        target, settings = self.target, recovery.about.settings
+        if target is None:
             return False
         try:
-            draft = self.target.restore(recovery)
+            target.take_picture(*target.choice_of(settings))
+            draft = target.restore(recovery) or {}
+            prompts, ids = Draft.from_json(draft.get("prompts", [])), ids_of(draft)
         except SamPluginsError as error:
             self.notify("error", str(error))
             return False
+        self.policy = settings["policy"] if settings.get("policy") in POLICIES else self.policy
+        target.note(policy=self.policy)
         self.forget_draft()
-        if draft:
-            self._ids = {int(n): int(i) for n, i in draft.get("ids", {}).items()}
-            self._take(Draft.from_json(draft.get("prompts", [])), show=True)
+        self._ids = ids
+        self._take(prompts, show=True)
         return True
 
     def model_changed(self) -> None:
@@ -233,24 +238,17 @@ class Annotator:
             self.notify("warning", problem)
         if not items:
             return False
-        before, after = self._state(), {"prompts": left.to_json(), "ids": {}}
+        ids = {number: i for number, i in self._ids.items() if number in left.objects}
+        draft = self._state(), state_of(left, ids)
         try:
-            kept = self.target.book.accept_many(items, policy=self.policy, draft=(before, after))
+            lost = write(self.target, items, self.policy, draft)
         except SamPluginsError as error:
             self.notify("error", str(error))
             return False
-        self.target.log.add(
-            *(
-                self.target.log.accepted(each.id, item, self.policy)
-                for each, item in zip(kept, items, strict=True)
-                if each.id
-            )
-        )
-        lost = sum(each.lost for each in kept)
         if lost:
             self.notify("info", f"{lost:,} pixels belong to other objects and stay theirs.")
-        self.found.clear()
-        self._ids = {}
+        self.found.clear(left.objects)
+        self._ids = ids
         self._take(left, show=True)
         return True
 
@@ -266,13 +264,16 @@ class Annotator:
         if self.target is None:
             return
         self._accepting = False
+        if self.target.problem:
+            self.notify("error", self.target.problem)
+            return
         step = getattr(self.target.book, which)()
         if step is None:
             self.notify("info", nothing)
             return
         getattr(self.target.log, which)()
         if step.draft is not None:
-            self._ids = {int(n): int(i) for n, i in step.draft.get("ids", {}).items()}
+            self._ids = ids_of(step.draft)
             self._take(Draft.from_json(step.draft.get("prompts", [])), show=True)
         self.changed()
 
@@ -296,23 +297,24 @@ class Annotator:
     def forget_draft(self) -> None:
         """Let go of all prompts and masks that were not kept."""
         self.found.clear()
-        self._ids = {}
-        self._accepting = False
-        self._take(Draft(), show=True)
+        self.drop_prompts()
 
     @property
-    def ids(self) -> Mapping[int, int]:
-        """Which numbers of the draft stand for kept objects, and for which."""
-        return dict(self._ids)
+    def without_prompts(self) -> tuple[Any, Any]:
+        """The prompts (JSON) now, and when there are none: for a step that takes them away."""
+        return self._state(), state_of(Draft(), {})
+
+    def drop_prompts(self) -> None:
+        """Let go of the prompts; that is part of a step already."""
+        self._ids = {}
+        self._take(Draft(), show=True)
 
     def _state(self) -> dict[str, Any]:
-        ids = {str(number): identity for number, identity in self._ids.items()}
-        return {"prompts": self.draft.to_json(), "ids": ids}
+        return state_of(self.draft, self._ids)
 
     def _noted(self, before: dict[str, Any], draft: Draft) -> None:
-        ids = {str(number): identity for number, identity in self._ids.items()}
         if self.target is not None:
-            self.target.book.note_draft(before, {"prompts": draft.to_json(), "ids": ids})
+            self.target.book.note_draft(before, state_of(draft, self._ids))
             self.target.log.add()
 
     def _take(self, draft: Draft, *, show: bool) -> None:

@@ -50,6 +50,8 @@ def exported(
     target = annotator.target
     if target is None:
         raise SamPluginsError("There are no objects to export: use an image first.")
+    if target.problem:
+        raise SamPluginsError(target.problem)
     labels = np.array(target.labels.data)
     provenance = _provenance(target, state, annotator.policy)
     if "provenance" in kinds and provenance is None:

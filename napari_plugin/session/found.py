@@ -67,7 +67,9 @@ class FoundMasks:
         for number in [n for n in self._masks if n < FIRST_FOUND and n not in numbers]:
             del self._masks[number]
 
-    def clear(self) -> None:
-        """Forget all of them."""
-        self._masks, self._origins, self._ids = {}, {}, {}
+    def clear(self, but: Collection[int] = ()) -> None:
+        """Forget all of them, but those of some objects."""
+        self._masks = {number: planes for number, planes in self._masks.items() if number in but}
+        self._origins = {number: self._origins[number] for number in self._masks}
+        self._ids = {number: i for number, i in self._ids.items() if number in self._masks}
         self.cleared += 1

@@ -1,14 +1,16 @@
-"""What of a draft can be kept."""
+"""What of a draft can be kept, and keeping it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from napari_plugin.objects import Acceptance
 from napari_plugin.session.answers import Answers
 from napari_plugin.session.draft import Draft
 from napari_plugin.session.found import FoundMasks
+from napari_plugin.session.target import Target
 from napari_plugin.values import Plane, PromptSet
 
-__all__ = ["what_to_keep"]
+__all__ = ["what_to_keep", "write"]
 
 
 def what_to_keep(
@@ -58,3 +60,25 @@ def what_to_keep(
             )
         )
     return items, Draft(left), problems
+
+
+def write(target: Target, items: Sequence[Acceptance], policy: str, draft: tuple[Any, Any]) -> int:
+    """Write objects as one step; how many of their pixels other objects keep.
+
+    Parameters
+    ----------
+    target
+        Whose labels, book and log.
+    items, policy, draft
+        As `Book.accept_many` takes them.
+
+    Raises
+    ------
+    SamPluginsError
+        If they do not fit, or no number is left: then nothing was written.
+    """
+    target.note(policy=policy, model_id=items[0].model_id)
+    kept = target.book.accept_many(items, policy=policy, draft=draft)
+    pairs = [(each.id, item) for each, item in zip(kept, items, strict=True) if each.id]
+    target.log.add(*(target.log.accepted(number, item, policy) for number, item in pairs))
+    return sum(each.lost for each in kept)

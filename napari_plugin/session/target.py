@@ -20,7 +20,7 @@ from napari_plugin.objects import (
     restore,
 )
 from napari_plugin.session.operations import OperationLog
-from napari_plugin.session.pictures import Pictures
+from napari_plugin.session.pictures import DETAILS, Pictures
 from napari_plugin.values import Plane
 from sam_plugins.errors import SamPluginsError
 from sam_plugins.ports import Segmenter
@@ -110,23 +110,46 @@ class Target:
             "image again with a new Labels layer; what was kept is offered there."
         )
 
-    def take_picture(self) -> None:
-        """Look at the image layers anew: they hold another array now.
+    def take_picture(self, choice: ImageChoice | None = None, detail: str | None = None) -> None:
+        """Look at the image layers anew, and in another way if that is said.
 
         Raises
         ------
         SamPluginsError
             If that cannot be segmented, or has another shape than the labels.
         """
-        image = LayerImage(self.layers, self._choice)
+        image = LayerImage(self.layers, choice or self._choice)
         if tuple(image.shape) != self.shape:
             raise SamPluginsError(
                 f"{self.name} has the shape {tuple(image.shape)} now and its labels {self.shape}: "
                 "use the image again."
             )
         self.image, self.fingerprint = image, fingerprint(image)
+        self._choice = choice or self._choice
+        self.pictures.detail = detail or self.pictures.detail
         self.pictures.clear()
-        self.journal.note_about(fingerprint=self.fingerprint)
+        self.note()
+
+    def choice_of(self, settings: Mapping[str, Any]) -> tuple[ImageChoice, str]:
+        """The choice and the detail that a session was journaled with, for these layers."""
+        detail = settings.get("detail")
+        detail = detail if detail in DETAILS else self.pictures.detail
+        if "choice" not in settings:
+            return self._choice, detail
+        choice = ImageChoice.from_json(settings["choice"])
+        # Layers may have other names now; of several, each is a channel.
+        return (choice if len(choice.layers) == len(self.layers) else self._choice), detail
+
+    def note(self, *, policy: str | None = None, model_id: str = "") -> None:
+        """Journal the settings as they are now."""
+        known = self.journal.about.settings
+        settings = {"choice": self.image.choice.to_json(), "detail": self.pictures.detail}
+        policy = policy or known.get("policy")
+        self.journal.note_about(
+            settings=settings if policy is None else {**settings, "policy": policy},
+            model_id=model_id or self.journal.about.model_id,
+            fingerprint=self.fingerprint,
+        )
 
     @property
     def name(self) -> str:

@@ -24,7 +24,7 @@ def opened(data=None, desk=None, **options):
     [
         np.zeros((1, 1), np.uint8),
         np.zeros((1, 1, 1), np.uint8),
-        np.zeros((40,), np.uint8),
+        np.zeros((5, 1, 1), np.uint16),
     ],
 )
 def test_a_picture_of_one_pixel_or_one_row_is_a_sentence(data):
@@ -51,6 +51,7 @@ def test_values_that_are_no_numbers_do_no_harm(part):
     data[np.random.default_rng(1).random(data.shape) < part] = np.nan
     session = opened(data, contrast_limits=(0, 1))
     session.click(40, 50)
+    assert len(session.sentences()) <= 1
     if session.annotator.accept():
         assert session.labels[40, 50] == 1
     assert len(session.sentences()) <= 1
@@ -188,6 +189,7 @@ def test_labels_that_were_replaced_by_others_that_do_not_fit_are_not_written_to(
     assert len(session.sentences("error")) == 1
     assert session.kept.delete(session.world(40, 50)) is False
     session.annotator.undo()
+    assert len(session.sentences("error")) == 2
 
 
 def test_labels_of_the_same_shape_take_the_place_of_the_old_ones():
