@@ -63,9 +63,10 @@ class OperationLog:
         return accept_operation(identity, parts, self._shape, policy=policy, origin=item.origin)
 
     def begin_with(self, labels: Any, records: Mapping[int, ObjectRecord]) -> None:
-        """Take what a layer holds already for the beginning: objects with prompts, and pixels.
+        """Take the objects of a session that is taken up again for the beginning, as pixels.
 
-        An object with prompts will be made again from them, in the order of the ids.
+        What the model said to their prompts is not known any more: others and the brush may have
+        changed it since.
         """
         for identity, record in sorted(records.items()):
             masks = []
@@ -77,7 +78,7 @@ class OperationLog:
                     height, width = found.shape
                     masks.append(PlaneMask(plane, (0, 0, width, height), found))
             if masks:
-                item = Acceptance(tuple(masks), record.prompts, origin=record.origin)
+                item = Acceptance(tuple(masks), origin=record.origin)
                 self._steps.append((self.accepted(identity, item, "keep"),))
 
     def operations(self, document: Provenance, labels: NDArray[Any]) -> tuple[Operation, ...]:

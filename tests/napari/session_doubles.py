@@ -3,7 +3,7 @@
 from napari.components import ViewerModel
 
 from napari_plugin.layers import ImageChoice
-from napari_plugin.service import ServiceState
+from napari_plugin.service.state import Request, ServiceState
 from napari_plugin.session.annotator import Annotator
 from napari_plugin.session.jobs import Jobs
 from napari_plugin.session.kept import KeptObjects
@@ -57,7 +57,7 @@ class Desk:
 
     @property
     def state(self):
-        return ServiceState(phase="ready", message="", info=self.segmenter.info)
+        return ServiceState(phase="ready", message="", request=Request(), info=self.segmenter.info)
 
     def latest(self, slot, work, done, failed):
         self.waiting.append((work, done, failed))
