@@ -18,7 +18,7 @@ from napari_plugin.objects.regions import Slices, block_steps, blocks_of, blocks
 __all__ = ["LabelsWatch"]
 
 _BLOCK_ELEMENTS = 1 << 18
-_MOST_RECENT = 256
+_MOST_RECENT = 32
 
 
 class LabelsWatch:
@@ -50,7 +50,9 @@ class LabelsWatch:
         self._rounds: Iterable[Slices] = iter(())
         self._told = False
         self._following = True
+        self._last_shown: Slices | None = None
         self._learn()
+        self._last_shown = self._shown()
         layer.events.paint.connect(self._painted)
         layer.events.labels_update.connect(self._updated)
         layer.events.set_data.connect(self._refreshed)
@@ -181,8 +183,14 @@ class LabelsWatch:
         # napari's own undo and redo, and whoever calls refresh() after writing.
         if self._layer.data is not self._book.array:
             return
-        for where in self._blocks(self._shown()):
+        shown = self._shown()
+        moved = shown != self._last_shown
+        self._last_shown = shown
+        for where in self._blocks(shown):
             self._pending.setdefault(_key(where), where)
+        if moved:
+            # Another slice came into view, as fast as a slider moves: the sweep looks at it.
+            return
         self._look([*self._recent.values(), *self._take_pending(64)])
 
     def _replaced(self, event: Any = None) -> None:
