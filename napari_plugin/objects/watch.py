@@ -32,6 +32,8 @@ class LabelsWatch:
         Whose journal is written to.
     say
         Told a sentence when the layer cannot be followed any more.
+    changed
+        Called when something was journaled.
 
     Notes
     -----
@@ -39,11 +41,17 @@ class LabelsWatch:
     """
 
     def __init__(
-        self, layer: Any, book: Book, *, say: Callable[[str], None] = lambda sentence: None
+        self,
+        layer: Any,
+        book: Book,
+        *,
+        say: Callable[[str], None] = lambda sentence: None,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._layer = layer
         self._book = book
         self._say = say
+        self._changed = changed
         self._seen: dict[tuple[int, ...], int] = {}
         self._recent: dict[tuple[int, ...], Slices] = {}
         self._pending: dict[tuple[int, ...], Slices] = {}
@@ -129,6 +137,8 @@ class LabelsWatch:
         journal = self._book.journal
         if changed and journal is not None:
             journal.write("brush", list(changed.values()), {})
+        if changed:
+            self._changed()
         return len(changed)
 
     def _blocks(self, where: Slices) -> list[Slices]:

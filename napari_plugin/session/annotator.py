@@ -125,6 +125,8 @@ class Annotator:
             self.prompts.close()
         if self.preview is not None:
             self.preview.close()
+        if self.answers is not None:
+            self.answers.forget()
         self.target.close()
         self.target = self.prompts = self.preview = self.answers = None
         self.tools.set_prompting(False)

@@ -28,6 +28,9 @@ __all__ = ["exported"]
 _ENGINES = ("openvino", "torch", "plain")
 """Those that can be asked for by name when a document is replayed."""
 
+_WHOLE = {"tiff", "zarr"}
+"""Kinds that hold every pixel of every object."""
+
 
 def exported(
     annotator: Annotator,
@@ -52,7 +55,7 @@ def exported(
         raise SamPluginsError("There are no objects to export: use an image first.")
     if target.problem:
         raise SamPluginsError(target.problem)
-    labels = np.array(target.labels.data)
+    labels, changes = target.current()
     provenance = _provenance(target, state, annotator.policy)
     if "provenance" in kinds and provenance is None:
         raise SamPluginsError(
@@ -71,17 +74,19 @@ def exported(
         channels=_channels(target),
         overwrite=overwrite,
     )
-    return _events(request, target, provenance, labels)
+    return _events(request, target, provenance, changes)
 
 
 def _events(
-    request: ExportRequest, target: Target, provenance: Provenance | None, labels: Any
+    request: ExportRequest, target: Target, provenance: Provenance | None, changes: int
 ) -> Iterator[Progress]:
     if provenance is not None and "provenance" in request.kinds:
         yield Progress(0, 1, "Gathering what was done")
-        done = target.log.operations(provenance, labels)
+        done = target.log.operations(provenance, request.labels)
         request = replace(request, provenance=replace(provenance, operations=done))
     yield from export(request)
+    if _WHOLE & set(request.kinds):
+        target.note_saved(changes)
 
 
 def _provenance(target: Target, state: ServiceState, policy: str) -> Provenance | None:

@@ -67,7 +67,7 @@ class SeriesRun:
         if target is None or series is None:
             return None
         path = series.labels_path(series.current)
-        labels = np.asarray(target.labels.data)
+        labels, changes = target.current()
         if not labels.any() and not path.exists():
             return None
         letters = axis_letters(len(target.shape), channel_axis=target.image.choice.channel_axis)
@@ -84,7 +84,7 @@ class SeriesRun:
                 f"{path} cannot be written ({error.strerror or error}): make room, or allow "
                 "writing there. The objects are still in their layer."
             ) from error
-        target.is_saved = True
+        target.note_saved(changes)
         return path
 
     def upcoming(self) -> list[tuple[Any, Callable[[Segmenter], Iterator[Progress]]]]:

@@ -69,13 +69,15 @@ class Target:
         warn: Callable[[str], None],
     ) -> None:
         self._viewer, self._warn = viewer, warn
-        self.is_saved = False
-        """Whether files hold all objects, so that the journal need not be offered again."""
+        self.changes = 0
+        """How often the labels were changed, by whomever."""
+        self._saved_at = -1
         self.layers = tuple(layers)
         self._choice = choice
         self.image = LayerImage(layers, choice)
         self.fingerprint = fingerprint(self.image)
         self.pictures = Pictures(lambda plane: self.image.source(plane), detail)
+        self._own = labels is None
         self.labels = self._added() if labels is None else self._checked(labels)
         self._begin({})
 
@@ -92,13 +94,32 @@ class Target:
         self.journal = Journal.create(journals_folder(), about, warn=self._warn)
         self.book = Book(self.labels.data, journal=self.journal, records=records, draft=draft)
         self.book.on_change.append(self._on_change)
-        self.watch = LabelsWatch(self.labels, self.book, say=self._warn)
+        self.watch = LabelsWatch(
+            self.labels, self.book, say=self._warn, changed=self._count
+        )
         self.log = OperationLog(self.shape)
         self.log.begin_with(self.labels.data, records)
 
     def _on_change(self, regions: Any) -> None:
-        self.is_saved = False
+        self._count()
         self.labels.refresh()
+
+    def _count(self) -> None:
+        self.changes += 1
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether files hold all objects, so that the journal need not be offered again."""
+        return self._saved_at == self.changes
+
+    def note_saved(self, changes: int) -> None:
+        """Files hold the labels as they were after so many changes."""
+        self._saved_at = changes
+
+    def current(self) -> tuple[Any, int]:
+        """A copy of the labels in memory, and after how many changes they are like this."""
+        self.watch.flush()
+        return np.array(self.labels.data), self.changes
 
     @property
     def problem(self) -> str:
@@ -234,8 +255,15 @@ class Target:
     def close(self) -> None:
         """Look at the layer a last time; the journal stays until its objects are exported."""
         self.watch.close()
-        self.journal.close(saved=self.is_saved)
+        self.journal.close(saved=self.is_saved or self._is_empty())
         self.pictures.clear()
+
+    def _is_empty(self) -> bool:
+        """Whether nothing would come back: no objects, no prompts, and no pixel of our layer."""
+        draft: Any = self.book.draft or {}
+        if self.book.records or draft.get("prompts") or not self._own:
+            return False
+        return not np.any(self.book.array)
 
     def _added(self) -> Any:
         nbytes = 4 * int(np.prod(self.shape, dtype=np.int64))

@@ -5,9 +5,10 @@ import pytest
 
 pytest.importorskip("napari")
 
-from session_doubles import Session
+from session_doubles import Desk, Session
 
 from napari_plugin.layers import ImageChoice
+from napari_plugin.session.exporting import exported
 
 
 def picture(seed=0):
@@ -206,3 +207,55 @@ def test_a_journal_that_cannot_be_written_is_said_once_and_work_goes_on(monkeypa
         assert session.annotator.accept()
     assert len(session.sentences("warning")) == 1
     assert set(np.unique(session.labels)) == {0, 1, 2}
+
+
+def test_what_files_hold_is_not_offered_but_what_was_painted_since_is(tmp_path):
+    session = opened()
+    session.click(40, 50)
+    session.annotator.accept()
+    list(exported(session.annotator, session.desk.state, tmp_path, ["tiff"], overwrite=True))
+    assert session.target.is_saved
+    session.annotator.close_image()
+    assert opened().target.offers() == []
+    session = opened()
+    session.click(40, 50)
+    session.annotator.accept()
+    writing = exported(session.annotator, session.desk.state, tmp_path, ["tiff"], overwrite=True)
+    next(writing)
+    session.target.labels.paint((80, 100), 7)
+    list(writing)
+    assert not session.target.is_saved
+    session.annotator.close_image()
+    session = restored(opened())
+    assert session.labels[80, 100] == 7
+
+
+def test_other_files_alone_do_not_hold_everything(tmp_path):
+    session = opened()
+    session.click(40, 50)
+    session.annotator.accept()
+    list(exported(session.annotator, session.desk.state, tmp_path, ["coco"], overwrite=True))
+    session.annotator.close_image()
+    assert len(opened().target.offers()) == 1
+
+
+def test_a_session_that_left_nothing_is_not_offered():
+    session = opened()
+    session.click(40, 50)
+    session.annotator.accept()
+    session.annotator.undo()
+    session.annotator.discard()
+    session.annotator.close_image()
+    assert opened().target.offers() == []
+
+
+def test_a_late_answer_for_another_picture_says_nothing():
+    desk = Desk(holds=True)
+    session = Session(desk=desk)
+    session.open(session.viewer.add_image(picture(), name="cells"))
+    session.click(40, 50, sign="background")
+    session.annotator.accept()
+    session.open(session.viewer.add_image(picture(1), name="others"))
+    session.sentences()
+    desk.answer()
+    assert session.sentences() == [] and not session.annotator.has_draft
