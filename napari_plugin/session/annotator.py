@@ -85,7 +85,8 @@ class Annotator:
     ) -> bool:
         """Begin to annotate; False and a sentence if that cannot be.
 
-        What was kept before stays in its layer; prompts that were not kept are let go.
+        What was kept before stays in its layer, and is known as before where image and layer are
+        the same; prompts that were not kept are let go.
         """
         try:
             target = Target(
@@ -95,6 +96,7 @@ class Annotator:
                 labels=labels,
                 detail=detail,
                 warn=lambda sentence: self.notify("warning", sentence),
+                former=self.target,
             )
         except SamPluginsError as error:
             self.notify("error", str(error))
@@ -118,13 +120,9 @@ class Annotator:
             return
         for event in _VIEW_EVENTS:
             getattr(self.viewer.dims.events, event).disconnect(self._on_view)
-        if self._events is not None:
-            self._events.close()
-            self._events = None
-        if self.prompts is not None:
-            self.prompts.close()
-        if self.preview is not None:
-            self.preview.close()
+        for part in (self._events, self.prompts, self.preview):
+            if part is not None:
+                part.close()
         if self.answers is not None:
             self.answers.forget()
         self.target.close()

@@ -51,6 +51,9 @@ class Target:
         A key of `pictures.DETAILS`.
     warn
         Called with sentences about the journal, and about a layer that is gone.
+    former
+        What was segmented until now: if it is this image with these labels, its objects are known
+        here, and its journal gives way to the new one.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class Target:
         labels: Any | None,
         detail: str,
         warn: Callable[[str], None],
+        former: "Target | None" = None,
     ) -> None:
         self._viewer, self._warn = viewer, warn
         self.changes = 0
@@ -79,7 +83,17 @@ class Target:
         self.pictures = Pictures(lambda plane: self.image.source(plane), detail)
         self._own = labels is None
         self.labels = self._added() if labels is None else self._checked(labels)
-        self._begin({})
+        if former is None or former.labels is not labels or former.layers != self.layers:
+            self._begin({})
+            return
+        former.watch.flush()
+        self._own = former._own
+        self._begin(former.book.records)
+        if (former._choice, former.pictures.detail) == (choice, detail):
+            self.log = former.log
+        # One entry at least, so that this session is offered again like the one before.
+        self.journal.write("restore", (), {})
+        former.note_saved(former.changes)
 
     def _begin(self, records: Mapping[int, ObjectRecord], draft: Any | None = None) -> None:
         """Open a book and a journal of what the Labels layer holds now."""
@@ -97,7 +111,7 @@ class Target:
         self.watch = LabelsWatch(
             self.labels, self.book, say=self._warn, changed=self._count
         )
-        self.log = OperationLog(self.shape)
+        self.log: OperationLog = OperationLog(self.shape)
         self.log.begin_with(self.labels.data, records)
 
     def _on_change(self, regions: Any) -> None:

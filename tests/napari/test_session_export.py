@@ -129,6 +129,20 @@ def test_restored_objects_are_made_again_as_they_are(tmp_path):
     same(session, tmp_path)
 
 
+def test_prompts_are_known_still_when_an_image_is_used_again(tmp_path):
+    session = opened(np.zeros((96, 128), np.uint8))
+    session.click(40, 50)
+    session.annotator.accept()
+    session.open(session.target.layers[0], labels=session.target.labels)
+    session.annotator.undo()
+    session.click(70, 90)
+    session.annotator.accept()
+    same(session, tmp_path)
+    (path,) = tmp_path.glob("*.sam.json")
+    operations = read_provenance(path).operations
+    assert [list(op["planes"][0])[1] for op in operations] == ["prompts", "prompts"]
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_channels_and_rolled_axes_are_made_again(axis, tmp_path):
     session = Session()

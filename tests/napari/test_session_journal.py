@@ -174,17 +174,22 @@ def test_two_pictures_one_after_the_other_keep_their_objects():
     assert first.data[80, 20] == 2 and first.data[40, 50] == 1
 
 
-def test_using_an_image_again_with_its_labels_keeps_prompts_of_objects_on_offer():
+def test_using_an_image_again_with_its_labels_goes_on_with_its_objects():
     session = opened()
     session.click(40, 50)
     session.annotator.accept()
+    session.target.labels.data[5:9, 5:9] = 8
     layer, labels = session.target.layers[0], session.target.labels
     session.open(layer, labels=labels)
-    assert labels.data[40, 50] == 1
-    restored(session)
-    assert 1 in session.target.book.records
-    session.kept.reopen(session.world(40, 50))
+    assert session.target.offers() == []
+    assert session.kept.reopen(session.world(40, 50))
     assert session.annotator.draft.get(1, session.annotator.plane).points
+    session.annotator.discard()
+    expected = labels.data.copy()
+    crashed(session)
+    session = restored(opened())
+    np.testing.assert_array_equal(session.labels, expected)
+    assert 1 in session.target.book.records
 
 
 def test_an_image_that_cannot_be_used_leaves_the_session_as_it_is():
