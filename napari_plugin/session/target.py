@@ -73,6 +73,7 @@ class Target:
         former: "Target | None" = None,
     ) -> None:
         self._viewer, self._warn = viewer, warn
+        self.log: OperationLog
         self.changes = 0
         """How often the labels were changed, by whomever."""
         self._saved_at = -1
@@ -111,7 +112,7 @@ class Target:
         self.watch = LabelsWatch(
             self.labels, self.book, say=self._warn, changed=self._count
         )
-        self.log: OperationLog = OperationLog(self.shape)
+        self.log = OperationLog(self.shape)
         self.log.begin_with(self.labels.data, records)
 
     def _on_change(self, regions: Any) -> None:
