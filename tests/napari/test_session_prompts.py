@@ -224,3 +224,13 @@ def test_undo_and_redo_walk_over_prompts_and_what_was_kept():
     assert session.annotator.draft.get(1, session.annotator.plane).points == ((100.0, 80.0, 1),)
     session.annotator.redo()
     assert session.sentences() == ["There is nothing to do again."]
+
+
+def test_objects_have_different_bright_colours_that_come_again_after_the_last():
+    session = opened()
+    session.click(40, 50)
+    layer = session.annotator.preview.layer
+    colours = [tuple(layer.get_color(number)) for number in range(1, 10)]
+    assert len(set(colours)) == 8 and colours[8] == colours[0]
+    assert all(colour[3] == 1 and max(colour) == 1 for colour in colours[:1])
+    assert layer.colormap.map(np.zeros((1, 1), np.uint8))[0, 0, 3] == 0
