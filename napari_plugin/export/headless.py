@@ -69,17 +69,17 @@ def image_layers(paths: Sequence[Path]) -> list[Any]:
     for path in paths:
         try:
             found = npe2.read([str(path)], stack=False)
+            for data, *more in found:
+                options: Any = more[0] if more else {}
+                kind: Any = more[1] if len(more) > 1 else "image"
+                layer = Layer.create(data, {"name": path.stem, **options}, kind)
+                layers += [layer] if isinstance(layer, Image) else []
         except Exception as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise ImageError(
                 f"napari cannot read '{path}' ({reason.rstrip('.')}): check the file, or install "
                 "the plugin that it was opened with."
             ) from error
-        for data, *more in found:
-            options: Any = more[0] if more else {}
-            kind: Any = more[1] if len(more) > 1 else "image"
-            layer = Layer.create(data, {"name": path.stem, **options}, kind)
-            layers += [layer] if isinstance(layer, Image) else []
     if not layers:
         raise ImageError(
             f"{', '.join(map(str, paths))} holds no image: give the file of the image."

@@ -2,6 +2,7 @@
 
 import hashlib
 
+from napari_plugin.layers.channel_array import ChannelArray
 from napari_plugin.layers.image import LayerImage
 from napari_plugin.layers.sample import sample_windows
 
@@ -13,10 +14,11 @@ _SIDE = 64
 
 
 def fingerprint(image: LayerImage) -> str:
-    """A hash of shape, dtype, path and a bounded sample of the values; 32 hexadecimal digits.
+    """A hash of shape, type and a bounded sample of the values; 32 hexadecimal digits.
 
-    The same image opened again from the same place has the same, whatever its channels are mapped
-    to. Not all of it is read: two that differ in a few pixels may share one.
+    The same image has the same one wherever it lies, in whichever byte order, and whatever its axes
+    and channels are taken for. Not all of it is read: two that differ in a few pixels may share
+    one.
 
     Raises
     ------
@@ -24,16 +26,16 @@ def fingerprint(image: LayerImage) -> str:
         If the data cannot be read.
     """
     digest = hashlib.sha256()
-    for layer, array in zip(image.layers, image.arrays, strict=True):
-        path = layer.source.path
-        said = (array.shape, array.count, array.dtype.str, None if path is None else str(path))
-        digest.update(repr(said).encode())
-        rows, columns = [axis for axis in range(array.ndim) if axis != array.channel_axis][-2:]
+    for layer, seen in zip(image.layers, image.arrays, strict=True):
+        array = ChannelArray(seen.name, seen.array, rgb=bool(layer.rgb), channel_axis=None)
+        kind = (array.dtype.kind, array.dtype.itemsize)
+        digest.update(repr((array.shape, array.count, *kind)).encode())
+        # The longest axes, so that it does not matter which one holds channels.
+        rows, columns = sorted(sorted(range(array.ndim), key=lambda n: array.shape[n])[-2:])
         windows = sample_windows(
             array.shape, rows, columns, planes=_PLANES, across=_ACROSS, side=_SIDE
         )
-        numbers = sorted({0, array.count // 2, array.count - 1})
         for plane, boxes in windows:
-            for values in array.read_windows(plane, boxes, numbers):
-                digest.update(values.tobytes())
+            for values in array.read_windows(plane, boxes, range(array.count)):
+                digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes())
     return digest.hexdigest()[:32]

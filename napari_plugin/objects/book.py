@@ -133,8 +133,15 @@ class Book(Ledger):
         self._commit("delete", Step(f"delete object {object_id}", edit, before, {object_id: None}))
         return count
 
-    def merge(self, ids: Sequence[int]) -> int:
+    def merge(self, ids: Sequence[int], *, draft: tuple[Any, Any] | None = None) -> int:
         """Make one object of several.
+
+        Parameters
+        ----------
+        ids
+            At least two.
+        draft
+            As in `accept_many`.
 
         Returns
         -------
@@ -155,7 +162,7 @@ class Book(Ledger):
         record = ObjectRecord(kept, origin="merged", owned=owned)
         after: dict[int, ObjectRecord | None] = {**dict.fromkeys(others), kept: record}
         edit = Edit(tuple(patch for one in edits for patch in one.patches))
-        self._commit("merge", Step(f"merge {len(numbers)} objects", edit, known, after))
+        self._commit("merge", Step(f"merge {len(numbers)} objects", edit, known, after, draft))
         return kept
 
     def split(
@@ -164,6 +171,7 @@ class Book(Ledger):
         parts: Sequence[Sequence[PlaneMask]] | None = None,
         *,
         line: tuple[Plane, Sequence[tuple[float, float]]] | None = None,
+        draft: tuple[Any, Any] | None = None,
     ) -> list[int]:
         """Make several objects of one.
 
@@ -175,6 +183,8 @@ class Book(Ledger):
             The pixels of each new object; by default those that are not connected.
         line
             Where to cut on one plane: (x, y) in pixels of the plane.
+        draft
+            As in `accept_many`.
 
         Returns
         -------
@@ -203,7 +213,7 @@ class Book(Ledger):
         edit, after = part(self.array, object_id, groups, known, self._numbers.take)
         before: dict[int, ObjectRecord | None] = {**dict.fromkeys(after), object_id: known}
         what = f"split object {object_id} into {len(after)}"
-        self._commit("split", Step(what, edit, before, after))
+        self._commit("split", Step(what, edit, before, after, draft))
         return [object_id, *(number for number in after if number != object_id)]
 
     def relabel(self, old: int, new: int | None = None) -> int:

@@ -18,7 +18,7 @@ from napari_plugin.objects.regions import Slices, block_steps, blocks_of, blocks
 __all__ = ["LabelsWatch"]
 
 _BLOCK_ELEMENTS = 1 << 18
-_MOST_RECENT = 256
+_MOST_RECENT = 32
 _MOST_AT_ONCE = 64
 
 
@@ -33,6 +33,8 @@ class LabelsWatch:
         Whose journal is written to.
     say
         Told a sentence when the layer cannot be followed any more.
+    changed
+        Called when something was journaled.
 
     Notes
     -----
@@ -40,11 +42,17 @@ class LabelsWatch:
     """
 
     def __init__(
-        self, layer: Any, book: Book, *, say: Callable[[str], None] = lambda sentence: None
+        self,
+        layer: Any,
+        book: Book,
+        *,
+        say: Callable[[str], None] = lambda sentence: None,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._layer = layer
         self._book = book
         self._say = say
+        self._changed = changed
         self._seen: dict[tuple[int, ...], int] = {}
         self._recent: dict[tuple[int, ...], Slices] = {}
         self._pending: dict[tuple[int, ...], Slices] = {}
@@ -52,7 +60,9 @@ class LabelsWatch:
         self._rounds: Iterable[Slices] = iter(())
         self._told = False
         self._following = True
+        self._last_shown: Slices | None = None
         self._learn()
+        self._last_shown = self._shown()
         book.on_change.append(self._booked)
         layer.events.paint.connect(self._painted)
         layer.events.labels_update.connect(self._updated)
@@ -140,6 +150,8 @@ class LabelsWatch:
         journal = self._book.journal
         if changed and journal is not None:
             journal.write("brush", list(changed.values()), {})
+        if changed:
+            self._changed()
         return len(changed)
 
     def _blocks(self, where: Slices) -> list[Slices]:
@@ -194,7 +206,15 @@ class LabelsWatch:
         # napari's own undo and redo, and whoever calls refresh() after writing.
         if self._layer.data is not self._book.array:
             return
-        found = {_key(where): where for where in self._blocks(self._shown())}
+        shown = self._shown()
+        moved = shown != self._last_shown
+        self._last_shown = shown
+        found = {_key(where): where for where in self._blocks(shown)}
+        if moved:
+            # Another slice came into view, as fast as a slider moves: the sweep looks at it.
+            for key, where in found.items():
+                self._pending.setdefault(key, where)
+            return
         for key in list(found)[_MOST_AT_ONCE:]:
             self._pending.setdefault(key, found.pop(key))
         found.update(self._recent)

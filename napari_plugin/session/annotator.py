@@ -5,9 +5,11 @@ from typing import Any, Literal
 
 from napari_plugin.layers import ImageChoice
 from napari_plugin.objects import Recovery
-from napari_plugin.session.answers import Answers
-from napari_plugin.session.draft import Draft
-from napari_plugin.session.keeping import what_to_keep
+from napari_plugin.session.answers import Answer, Answers
+from napari_plugin.session.draft import Draft, ids_of, state_of
+from napari_plugin.session.found import FoundMasks
+from napari_plugin.session.keeping import POLICIES, what_to_keep, write
+from napari_plugin.session.layer_events import LayerEvents
 from napari_plugin.session.preview import Preview
 from napari_plugin.session.prompt_layers import PromptLayers
 from napari_plugin.session.target import Preparation, Target
@@ -20,6 +22,8 @@ __all__ = ["Annotator", "Notify"]
 
 Notify = Callable[[str, str], None]
 """Shows a sentence to the user: ("info" | "warning" | "error", sentence)."""
+
+_VIEW_EVENTS = ("current_step", "order", "ndisplay")
 
 
 class Annotator:
@@ -53,16 +57,15 @@ class Annotator:
         self.preview: Preview | None = None
         self.answers: Answers | None = None
         self.draft = Draft()
-        self.found: dict[int, dict[Plane, PlaneMask]] = {}
-        """Masks that were found rather than prompted, by number of the draft's object."""
-        self.origins: dict[int, str] = {}
-        """Where the masks in `found` come from: "automatic" or "propagated"."""
+        self.found = FoundMasks()
+        """Masks that were found rather than prompted."""
         self.policy = "keep"
         self.tools = Tools(self)
         self.upcoming: Callable[[], list[Preparation]] = list
         """What else to prepare once the plane in view is."""
         self._ids: dict[int, int] = {}
         self._accepting = False
+        self._events: LayerEvents | None = None
 
     # -- the picture --------------------------------------------------------------------------
 
@@ -76,7 +79,8 @@ class Annotator:
     ) -> bool:
         """Begin to annotate; False and a sentence if that cannot be.
 
-        What was kept before stays in its layer; prompts that were not kept are let go.
+        What was kept before stays in its layer, and is known as before where image and layer are
+        the same; prompts that were not kept are let go.
         """
         try:
             target = Target(
@@ -86,20 +90,21 @@ class Annotator:
                 labels=labels,
                 detail=detail,
                 warn=lambda sentence: self.notify("warning", sentence),
+                former=self.target,
             )
         except SamPluginsError as error:
             self.notify("error", str(error))
             return False
         self.close_image()
         self.target = target
+        self._events = LayerEvents(self, target)
         self.prompts = PromptLayers(
             self.viewer, len(target.shape), target.placed(), self._on_prompts
         )
         self.preview = Preview(self.viewer, target.place_crop, target.image.size)
         self.answers = Answers(self.service, target.pictures, self._on_answer, self._on_failed)
-        self.viewer.dims.events.current_step.connect(self._on_view)
-        self.viewer.dims.events.order.connect(self._on_view)
-        self.viewer.dims.events.ndisplay.connect(self._on_view)
+        for event in _VIEW_EVENTS:
+            getattr(self.viewer.dims.events, event).connect(self._on_view)
         self._on_view()
         return True
 
@@ -107,12 +112,13 @@ class Annotator:
         """Stop annotating this picture; its objects stay, and its journal is closed cleanly."""
         if self.target is None:
             return
-        for event in ("current_step", "order", "ndisplay"):
+        for event in _VIEW_EVENTS:
             getattr(self.viewer.dims.events, event).disconnect(self._on_view)
-        if self.prompts is not None:
-            self.prompts.close()
-        if self.preview is not None:
-            self.preview.close()
+        for part in (self._events, self.prompts, self.preview):
+            if part is not None:
+                part.close()
+        if self.answers is not None:
+            self.answers.forget()
         self.target.close()
         self.target = self.prompts = self.preview = self.answers = None
         self.tools.set_prompting(False)
@@ -120,17 +126,21 @@ class Annotator:
 
     def restore(self, recovery: Recovery) -> bool:
         """Take up a session that ended without being saved; False and a sentence if it cannot."""
-        if self.target is None:
+        target, settings = self.target, recovery.about.settings
+        if target is None:
             return False
         try:
-            draft = self.target.restore(recovery)
+            target.take_picture(*target.choice_of(settings))
+            draft = target.restore(recovery) or {}
+            prompts, ids = Draft.from_json(draft.get("prompts", [])), ids_of(draft)
         except SamPluginsError as error:
             self.notify("error", str(error))
             return False
+        self.policy = settings["policy"] if settings.get("policy") in POLICIES else self.policy
+        target.note(policy=self.policy)
         self.forget_draft()
-        if draft:
-            self._ids = {int(n): int(i) for n, i in draft.get("ids", {}).items()}
-            self._take(Draft.from_json(draft.get("prompts", [])), show=True)
+        self._ids = ids
+        self._take(prompts, show=True)
         return True
 
     def model_changed(self) -> None:
@@ -171,7 +181,9 @@ class Annotator:
     def discard(self) -> None:
         """Take back all prompts and all masks that were found and not kept."""
         self._accepting = False
-        self.found, self.origins = {}, {}
+        if not self.has_draft:
+            return
+        self.found.clear()
         self.set_draft(Draft(), {})
 
     # -- objects ------------------------------------------------------------------------------
@@ -179,7 +191,7 @@ class Annotator:
     @property
     def open_ids(self) -> tuple[int, ...]:
         """Kept objects that are open again."""
-        return tuple(sorted(set(self._ids.values())))
+        return tuple(sorted({*self._ids.values(), *self.found.ids.values()}))
 
     @property
     def is_waiting(self) -> bool:
@@ -200,38 +212,37 @@ class Annotator:
         """
         if self.target is None or self.answers is None:
             return False
+        if self.target.problem:
+            self.notify("error", self.target.problem)
+            return False
         if not self.has_draft:
             self.notify("info", "There is nothing to keep yet: click on an object first.")
             return False
+        # Asks for nothing, unless the model failed before.
+        self.answers.want(self.draft, self.plane)
         if self.answers.pending:
             self._accepting = True
             self.changed()
             return False
         self._accepting = False
         items, left, problems = what_to_keep(
-            self.draft, self.found, self.origins, self._ids, self.answers
+            self.draft, self.found, {**self._ids, **self.found.ids}, self.answers
         )
         for problem in problems:
             self.notify("warning", problem)
         if not items:
             return False
-        before, after = self._state(), {"prompts": left.to_json(), "ids": {}}
+        ids = {number: i for number, i in self._ids.items() if number in left.objects}
+        draft = self._state(), state_of(left, ids)
         try:
-            kept = self.target.book.accept_many(items, policy=self.policy, draft=(before, after))
+            lost = write(self.target, items, self.policy, draft)
         except SamPluginsError as error:
             self.notify("error", str(error))
             return False
-        self.target.log.add(
-            *(
-                self.target.log.accepted(each.id, item, self.policy)
-                for each, item in zip(kept, items, strict=True)
-                if each.id
-            )
-        )
-        lost = sum(each.lost for each in kept)
         if lost:
             self.notify("info", f"{lost:,} pixels belong to other objects and stay theirs.")
-        self.found, self.origins, self._ids = {}, {}, {}
+        self.found.clear(left.objects)
+        self._ids = ids
         self._take(left, show=True)
         return True
 
@@ -247,14 +258,16 @@ class Annotator:
         if self.target is None:
             return
         self._accepting = False
+        if self.target.problem:
+            self.notify("error", self.target.problem)
+            return
         step = getattr(self.target.book, which)()
         if step is None:
             self.notify("info", nothing)
             return
         getattr(self.target.log, which)()
         if step.draft is not None:
-            self.found, self.origins = {}, {}
-            self._ids = {int(n): int(i) for n, i in step.draft.get("ids", {}).items()}
+            self._ids = ids_of(step.draft)
             self._take(Draft.from_json(step.draft.get("prompts", [])), show=True)
         self.changed()
 
@@ -277,43 +290,31 @@ class Annotator:
 
     def forget_draft(self) -> None:
         """Let go of all prompts and masks that were not kept."""
-        self.found, self.origins, self._ids = {}, {}, {}
-        self._accepting = False
-        self._take(Draft(), show=True)
-
-    def show_found(self, number: int, mask: PlaneMask, origin: str) -> None:
-        """Show a mask that was found rather than prompted."""
-        self.found.setdefault(number, {})[mask.plane] = mask
-        self.origins[number] = origin
-        if mask.plane == self.plane:
-            self.refresh_preview()
+        self.found.clear()
+        self.drop_prompts()
 
     @property
-    def ids(self) -> Mapping[int, int]:
-        """Which numbers of the draft stand for kept objects, and for which."""
-        return dict(self._ids)
+    def without_prompts(self) -> tuple[Any, Any]:
+        """The prompts (JSON) now, and when there are none: for a step that takes them away."""
+        return self._state(), state_of(Draft(), {})
 
-    def begin_following(self, numbers: Mapping[int, int], axis: int, plane: Plane) -> None:
-        """Make room for masks that are about to be found along an axis through a plane."""
-        self._ids |= dict(numbers)
-        for planes in self.found.values():
-            for old in [p for p in planes if p.at(axis, plane.index[axis]) == plane]:
-                del planes[old]
-        self.found = {number: planes for number, planes in self.found.items() if planes}
-        self.refresh_preview()
+    def drop_prompts(self) -> None:
+        """Let go of the prompts; that is part of a step already."""
+        self._ids = {}
+        self._take(Draft(), show=True)
 
     def _state(self) -> dict[str, Any]:
-        ids = {str(number): identity for number, identity in self._ids.items()}
-        return {"prompts": self.draft.to_json(), "ids": ids}
+        return state_of(self.draft, self._ids)
 
     def _noted(self, before: dict[str, Any], draft: Draft) -> None:
-        ids = {str(number): identity for number, identity in self._ids.items()}
         if self.target is not None:
-            self.target.book.note_draft(before, {"prompts": draft.to_json(), "ids": ids})
+            self.target.book.note_draft(before, state_of(draft, self._ids))
             self.target.log.add()
 
     def _take(self, draft: Draft, *, show: bool) -> None:
         self.draft = draft
+        self._accepting = self._accepting and bool(draft)
+        self.found.keep_for(draft.objects)
         if show and self.prompts is not None:
             self.prompts.write(draft)
         if self.answers is not None:
@@ -333,16 +334,13 @@ class Annotator:
         self._noted(self._state(), draft)
         self._take(draft, show=False)
 
-    def _on_answer(self) -> None:
+    def _on_answer(self, answers: Sequence[Answer]) -> None:
         self.refresh_preview()
-        plane = self.plane
-        if self._accepting and self.answers is not None and not self.answers.pending:
+        if self._accepting:
             self.accept()
-        elif plane is not None and self.answers is not None:
-            for number in self.draft.objects:
-                answer = self.answers.get(number, plane)
-                if answer is not None and answer.problem:
-                    self.notify("warning", answer.problem)
+        else:
+            for problem in dict.fromkeys(answer.problem for answer in answers if answer.problem):
+                self.notify("warning", problem)
         self.changed()
 
     def _on_failed(self, error: Exception) -> None:
@@ -373,9 +371,7 @@ class Annotator:
         plane = self.plane
         masks: dict[int, PlaneMask] = {}
         if plane is not None:
-            for number, planes in self.found.items():
-                if plane in planes:
-                    masks[number] = planes[plane]
+            masks |= self.found.on(plane)
             for number, said in self.draft.objects.items():
                 answer = self.answers.latest(number, plane) if plane in said else None
                 if answer is not None and answer.mask is not None:

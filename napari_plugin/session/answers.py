@@ -1,6 +1,6 @@
 """The masks of a draft: asked for in the background, the newest draft first, remembered."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -54,16 +54,16 @@ class Answers:
     pictures
         What the model sees.
     on_answer
-        Called when masks have arrived.
+        Called with the answers that have arrived.
     on_failed
-        Called with an exception when the model could not answer.
+        Called with an exception when the model could not answer what is asked now.
     """
 
     def __init__(
         self,
         service: Any,
         pictures: Pictures,
-        on_answer: Callable[[], None],
+        on_answer: Callable[[Sequence[Answer]], None],
         on_failed: Callable[[Exception], None],
     ) -> None:
         self._service = service
@@ -73,6 +73,7 @@ class Answers:
         self._known: dict[Key, Answer] = {}
         self._draft = Draft()
         self._asked: dict[Key, PromptSet] = {}
+        self._request = 0
 
     @property
     def pending(self) -> bool:
@@ -98,6 +99,7 @@ class Answers:
         """Forget every answer: the picture or the model is another one."""
         self._known.clear()
         self._asked.clear()
+        self._request += 1
 
     def want(self, draft: Draft, view: Plane | None) -> None:
         """Ask for all masks of a draft that are not known; those of the plane in view first."""
@@ -113,6 +115,7 @@ class Answers:
         if wanted and wanted == self._asked:
             return
         self._asked = wanted
+        self._request = request = self._request + 1
         if not missing:
             return
         missing.sort(key=lambda entry: entry[1] != view)
@@ -124,16 +127,23 @@ class Answers:
                 for number, plane, said in missing
             ]
 
-        self._service.latest("decode", work, self._arrived, self._broken)
+        self._service.latest(
+            "decode",
+            work,
+            lambda found: self._arrived(request, found),
+            lambda error: self._broken(request, error),
+        )
 
-    def _arrived(self, answers: list[tuple[Key, Answer]]) -> None:
-        for key, answer in answers:
-            if self._draft.get(*key) == answer.said:
-                self._known[key] = answer
-                self._asked.pop(key, None)
-        self._on_answer()
+    def _arrived(self, request: int, answers: list[tuple[Key, Answer]]) -> None:
+        if request != self._request:
+            return
+        self._asked.clear()
+        self._known |= dict(answers)
+        self._on_answer([answer for _, answer in answers])
 
-    def _broken(self, error: Exception) -> None:
+    def _broken(self, request: int, error: Exception) -> None:
+        if request != self._request:
+            return
         self._asked.clear()
         self._on_failed(error)
 

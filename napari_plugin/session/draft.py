@@ -9,7 +9,7 @@ from napari_plugin.values import Plane, PromptSet
 from sam_plugins import Interaction
 from sam_plugins.errors import PromptError
 
-__all__ = ["Draft", "as_interaction"]
+__all__ = ["Draft", "as_interaction", "ids_of", "state_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +113,25 @@ def as_interaction(said: PromptSet) -> Interaction:
         mask=said.mask,
         answer=said.answer,
     )
+
+
+def state_of(draft: Draft, ids: Mapping[int, int]) -> dict[str, Any]:
+    """A draft with the ids that its numbers stand for, as the history and the journal hold it."""
+    return {
+        "prompts": draft.to_json(),
+        "ids": {str(number): identity for number, identity in ids.items()},
+    }
+
+
+def ids_of(state: Mapping[str, Any]) -> dict[int, int]:
+    """The ids of what `state_of` made.
+
+    Raises
+    ------
+    PromptError
+        If it is anything else.
+    """
+    try:
+        return {int(number): int(identity) for number, identity in state.get("ids", {}).items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise PromptError(f"Ids must be numbers by number, found {state!r:.200}.") from error

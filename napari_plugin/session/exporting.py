@@ -25,6 +25,12 @@ from sam_plugins.errors import SamPluginsError
 
 __all__ = ["exported"]
 
+_ENGINES = ("openvino", "torch", "plain")
+"""Those that can be asked for by name when a document is replayed."""
+
+_WHOLE = {"tiff", "zarr"}
+"""Kinds that hold every pixel of every object."""
+
 
 def exported(
     annotator: Annotator,
@@ -47,7 +53,9 @@ def exported(
     target = annotator.target
     if target is None:
         raise SamPluginsError("There are no objects to export: use an image first.")
-    labels = np.array(target.labels.data)
+    if target.problem:
+        raise SamPluginsError(target.problem)
+    labels, changes = target.current()
     provenance = _provenance(target, state, annotator.policy)
     if "provenance" in kinds and provenance is None:
         raise SamPluginsError(
@@ -66,17 +74,19 @@ def exported(
         channels=_channels(target),
         overwrite=overwrite,
     )
-    return _events(request, target, provenance, labels)
+    return _events(request, target, provenance, changes)
 
 
 def _events(
-    request: ExportRequest, target: Target, provenance: Provenance | None, labels: Any
+    request: ExportRequest, target: Target, provenance: Provenance | None, changes: int
 ) -> Iterator[Progress]:
     if provenance is not None and "provenance" in request.kinds:
         yield Progress(0, 1, "Gathering what was done")
-        done = target.log.operations(provenance, labels)
+        done = target.log.operations(provenance, request.labels)
         request = replace(request, provenance=replace(provenance, operations=done))
     yield from export(request)
+    if _WHOLE & set(request.kinds):
+        target.note_saved(changes)
 
 
 def _provenance(target: Target, state: ServiceState, policy: str) -> Provenance | None:
@@ -92,7 +102,7 @@ def _provenance(target: Target, state: ServiceState, policy: str) -> Provenance 
             model_id=info.model_id,
             encoder_id=info.encoder_id,
             precision=info.numerics,
-            engine="auto",
+            engine=info.engine if info.engine in _ENGINES else "auto",
         ),
         image=ImageRecord(
             name=target.name,

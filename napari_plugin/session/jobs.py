@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -82,8 +83,7 @@ class Jobs:
                 self._annotator.notify("info", "Draw a box first (Shift+B), and search inside it.")
                 return False
             self._annotator.discard()
-        first = self._annotator.draft.next_number
-        first = max([first, *(number + 1 for number in self._annotator.found)])
+        first = self._annotator.found.next_number
         pictures, stop = target.pictures, Event()
 
         def make(segmenter: Segmenter) -> Iterator[Progress | Found]:
@@ -149,7 +149,8 @@ class Jobs:
                 elif isinstance(event, Progress):
                     yield event
 
-        self._annotator.begin_following(numbers, axis, plane)
+        self._annotator.found.begin_along(axis, plane, numbers)
+        self._annotator.refresh_preview()
         self._start("propagated", "Follow", make, stop)
         return True
 
@@ -184,15 +185,31 @@ class Jobs:
         self, kind: str, title: str, make: Callable[[Segmenter], Iterator[Any]], stop: Event
     ) -> None:
         self.kind, self._stop = kind, stop
-        count = 0
+        count, drawn, cost = 0, 0.0, 0.0
+        cleared = self._annotator.found.cleared
+
+        def unwanted() -> bool:
+            """Whether what was found has been kept or cleared, or the picture is another one."""
+            return self._annotator.found.cleared != cleared
 
         def on_event(event: Any) -> None:
-            nonlocal count
-            if isinstance(event, Found):
-                count += 1
-                self._annotator.show_found(event.number, event.mask, kind)
-            else:
+            nonlocal count, drawn, cost
+            if unwanted():
+                stop.set()
+                if self._job is not None and self._stop is stop:
+                    self._job.cancel()
+                return
+            if not isinstance(event, Found):
                 self._progress(event)
+                return
+            count += 1
+            self._annotator.found.add(event.number, event.mask, kind)
+            # All masks of the plane are drawn anew: seldom enough that the window stays free.
+            began = monotonic()
+            if event.mask.plane == self._annotator.plane and began > drawn + 9 * cost:
+                self._annotator.refresh_preview()
+                drawn = monotonic()
+                cost = drawn - began
 
         def ended() -> None:
             self._job = None
@@ -203,6 +220,8 @@ class Jobs:
 
         def on_done(cancelled: bool) -> None:
             ended()
+            if unwanted():
+                return
             early = cancelled or stop.is_set()
             how = "Stopped" if early else "Done"
             if kind == "automatic":

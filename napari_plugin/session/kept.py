@@ -82,12 +82,13 @@ class KeptObjects:
             )
             return False
         kept = ids[0]
+        draft = self._annotator.without_prompts
         merged = self._done(
-            lambda book: (book.merge(ids), merge_operation(ids, kept))[1],
+            lambda book: (book.merge(ids, draft=draft), merge_operation(ids, kept))[1],
             f"{len(ids)} objects are one now: {kept}.",
         )
         if merged:
-            self._annotator.discard()
+            self._annotator.drop_prompts()
         return merged
 
     def split(self, position: Sequence[float]) -> bool:
@@ -97,17 +98,19 @@ class KeptObjects:
         if not identity or target is None or plane is None:
             return False
         scribble = self._scribble(plane)
+        line = None if scribble is None else (plane, scribble)
+        draft = None if scribble is None else self._annotator.without_prompts
         ids: list[int] = []
 
         def split(book: Book) -> Operation:
-            ids.extend(book.split(identity, line=None if scribble is None else (plane, scribble)))
+            ids.extend(book.split(identity, line=line, draft=draft))
             masks = [(each, mask) for each in ids for mask in self._masks_of(each)]
             return split_operation(identity, masks, target.shape)
 
         if not self._done(split, ""):
             return False
         if scribble is not None:
-            self._annotator.discard()
+            self._annotator.drop_prompts()
         self._annotator.notify("info", f"Object {identity} is now {', '.join(map(str, ids))}.")
         return True
 
@@ -122,6 +125,9 @@ class KeptObjects:
     def _done(self, act: Callable[[Book], Operation], sentence: str) -> bool:
         target = self._annotator.target
         if target is None:
+            return False
+        if target.problem:
+            self._annotator.notify("error", target.problem)
             return False
         try:
             target.log.add(act(target.book))

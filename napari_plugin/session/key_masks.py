@@ -27,14 +27,17 @@ def key_masks(
     Returns
     -------
     keys, numbers
-        {frame: {number: run lengths}}, and which kept object each number stands for.
+        {frame: {number: run lengths}}, and which kept object each number that is no number of the
+        draft stands for.
     """
     if kept:
-        masks = _kept(annotator, plane)
-        numbers = {number: number for number, _ in masks}
+        # Numbers of their own: the draft's small ones may be about other objects.
+        first = annotator.found.next_number
+        objects = list(enumerate(_kept(annotator, plane), start=first))
+        masks = [(number, mask) for number, (_, mask) in objects]
+        numbers = {number: identity for number, (identity, _) in objects}
     else:
-        masks = _prompted(annotator, plane, axis)
-        numbers = dict(annotator.ids)
+        masks, numbers = _prompted(annotator, plane, axis), {}
     target = annotator.target
     keys: dict[int, dict[int, Rle]] = {}
     if target is not None:

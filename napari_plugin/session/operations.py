@@ -11,8 +11,8 @@ from napari_plugin.export import (
     Operation,
     Provenance,
     accept_operation,
-    paint_operation,
     replay,
+    rest_operation,
 )
 from napari_plugin.objects import Acceptance, ObjectRecord
 from napari_plugin.values import Plane, PlaneMask, PromptSet, plane_slices
@@ -63,9 +63,10 @@ class OperationLog:
         return accept_operation(identity, parts, self._shape, policy=policy, origin=item.origin)
 
     def begin_with(self, labels: Any, records: Mapping[int, ObjectRecord]) -> None:
-        """Take what a layer holds already for the beginning: objects with prompts, and pixels.
+        """Take the objects of a session that is taken up again for the beginning, as pixels.
 
-        An object with prompts will be made again from them, in the order of the ids.
+        What the model said to their prompts is not known any more: others and the brush may have
+        changed it since.
         """
         for identity, record in sorted(records.items()):
             masks = []
@@ -77,7 +78,7 @@ class OperationLog:
                     height, width = found.shape
                     masks.append(PlaneMask(plane, (0, 0, width, height), found))
             if masks:
-                item = Acceptance(tuple(masks), record.prompts, origin=record.origin)
+                item = Acceptance(tuple(masks), origin=record.origin)
                 self._steps.append((self.accepted(identity, item, "keep"),))
 
     def operations(self, document: Provenance, labels: NDArray[Any]) -> tuple[Operation, ...]:
@@ -97,8 +98,8 @@ class OperationLog:
                 made = event
         if made is None:
             made = np.zeros(self._shape, labels.dtype)
-        rest = _differences(made, labels)
-        return (*done, paint_operation(rest, self._shape)) if rest else done
+        rest = rest_operation(made, labels, document.axes)
+        return done if rest is None else (*done, rest)
 
     def _remembered(self, plane: Plane, said: PromptSet) -> PlaneMask:
         return self._masks[plane, _key(said)]
@@ -106,20 +107,3 @@ class OperationLog:
 
 def _key(said: PromptSet) -> str:
     return repr(said.to_json())
-
-
-def _differences(made: NDArray[Any], labels: NDArray[Any]) -> list[tuple[int, PlaneMask]]:
-    """(value, where) of all pixels that differ, plane by plane along the last two axes."""
-    found: list[tuple[int, PlaneMask]] = []
-    rows, columns = labels.ndim - 2, labels.ndim - 1
-    for place in np.ndindex(labels.shape[:-2]):
-        now, before = np.asarray(labels[place]), np.asarray(made[place])
-        differs = now != before
-        if not differs.any():
-            continue
-        plane = Plane(rows, columns, (*(int(n) for n in place), 0, 0))
-        for value in np.unique(now[differs]).tolist():
-            where = differs & (now == value)
-            height, width = where.shape
-            found.append((int(value), PlaneMask(plane, (0, 0, width, height), where)))
-    return found

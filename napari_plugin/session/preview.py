@@ -133,10 +133,12 @@ class Preview:
 
 
 def _colours() -> Any:
-    """Bright colours that objects which were kept do not have by default; the first is cyan."""
-    from napari.utils.colormaps import DirectLabelColormap
+    """Bright colours that objects which were kept do not have by default; the first is cyan.
 
-    hues = ["#00e5ff", "#ffea00", "#ff4081", "#76ff03", "#ff9100", "#b388ff", "#ffffff", "#1de9b6"]
-    colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
-    colours |= {number: hues[(number - 1) % len(hues)] for number in range(1, 256)}
-    return DirectLabelColormap(color_dict=colours)
+    A map of another kind would be compiled when the first mask is shown, while the window waits.
+    """
+    from napari.utils.colormaps import CyclicLabelColormap
+
+    hues = ["00e5ff", "ffea00", "ff4081", "76ff03", "ff9100", "b388ff", "ffffff", "1de9b6"]
+    opaque = [(*bytes.fromhex(hue), 255) for hue in hues]
+    return CyclicLabelColormap(colors=np.array([(0, 0, 0, 0), *opaque]) / 255)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from sam_plugins.errors import ImageError
+from sam_plugins.errors import DatasetError, ImageError
 
 __all__ = ["Entry", "Series", "State"]
 
@@ -75,9 +75,21 @@ class Series:
         return self.output / f"{entry.path.stem}{entry.path.suffix.replace('.', '_')}.labels.tif"
 
     def mark(self, state: State) -> None:
-        """Say what became of the current image; stored at once."""
+        """Say what became of the current image; stored at once.
+
+        Raises
+        ------
+        DatasetError
+            If it cannot be stored; it counts until the program ends.
+        """
         self.entries[self.position] = replace(self.current, state=state)
-        self._store()
+        try:
+            self._store()
+        except OSError as error:
+            raise DatasetError(
+                f"{self.output / _STATE_FILE} cannot be written ({error.strerror or error}): make "
+                "room, or allow writing there."
+            ) from error
 
     def step(self, by: int) -> bool:
         """Go on or back; False at either end. Going on passes over what is done or skipped."""

@@ -15,7 +15,7 @@ from napari_plugin.session.series import Entry, Series, State
 from napari_plugin.session.target import OBJECTS_NAME
 from napari_plugin.values import Plane
 from sam_plugins import Progress
-from sam_plugins.errors import SamPluginsError
+from sam_plugins.errors import ImageError, SamPluginsError
 from sam_plugins.formats import LabelStack, read_label_tiff, write_label_tiff
 from sam_plugins.ports import Segmenter
 
@@ -67,7 +67,7 @@ class SeriesRun:
         if target is None or series is None:
             return None
         path = series.labels_path(series.current)
-        labels = np.asarray(target.labels.data)
+        labels, changes = target.current()
         if not labels.any() and not path.exists():
             return None
         letters = axis_letters(len(target.shape), channel_axis=target.image.choice.channel_axis)
@@ -84,7 +84,7 @@ class SeriesRun:
                 f"{path} cannot be written ({error.strerror or error}): make room, or allow "
                 "writing there. The objects are still in their layer."
             ) from error
-        target.is_saved = True
+        target.note_saved(changes)
         return path
 
     def upcoming(self) -> list[tuple[Any, Callable[[Segmenter], Iterator[Progress]]]]:
@@ -112,9 +112,10 @@ class SeriesRun:
         if self.series is None:
             self._annotator.notify("info", "Open a folder of images first.")
             return False
-        self._leave()
+        self.save()
         if state is not None:
             self.series.mark(state)
+        self._close()
         if self.series.step(by):
             return self._open_current()
         last = "That was the last image." if by > 0 else "This is the first image."
@@ -132,6 +133,9 @@ class SeriesRun:
         """Save, and take the current image out of the viewer."""
         if self.series is not None:
             self.save()
+        self._close()
+
+    def _close(self) -> None:
         self._annotator.close_image()
         for layer in self._own:
             if layer in self._annotator.viewer.layers:
@@ -152,7 +156,13 @@ class SeriesRun:
         labels = None
         if stored.exists():
             seen = LayerImage([image], choice)
-            data = np.asarray(read_label_tiff(stored).labels, np.int32).reshape(seen.shape)
+            data = np.asarray(read_label_tiff(stored).labels, np.int32)
+            if data.size != np.prod(seen.shape):
+                raise ImageError(
+                    f"{stored} holds labels of {data.shape} and the image needs {seen.shape}: move "
+                    "that file away to begin anew, then open the image again."
+                )
+            data = data.reshape(seen.shape)
             labels = viewer.add_labels(data, name=OBJECTS_NAME, **labels_kwargs(seen))
         self._begin([image], choice, labels, self.detail)
         target = self._annotator.target
@@ -164,7 +174,11 @@ class SeriesRun:
         layer = image_layers([entry.path])[0]
         seen = LayerImage([layer], _choice(layer))
         rows, columns = [n for n, length in enumerate(seen.shape) if length > 1][-2:]
-        plane = Plane(rows, columns, (0,) * len(seen.shape))
+        # The middle of each axis is what a viewer shows first.
+        index = [
+            0 if n in (rows, columns) else (side - 1) // 2 for n, side in enumerate(seen.shape)
+        ]
+        plane = Plane(rows, columns, tuple(index))
         yield from Pictures(seen.source, self.detail).prepare(segmenter, plane, None)
 
 

@@ -20,7 +20,7 @@ from napari_plugin.objects import (
     restore,
 )
 from napari_plugin.session.operations import OperationLog
-from napari_plugin.session.pictures import Pictures
+from napari_plugin.session.pictures import DETAILS, Pictures
 from napari_plugin.values import Plane
 from sam_plugins.errors import SamPluginsError
 from sam_plugins.ports import Segmenter
@@ -51,6 +51,9 @@ class Target:
         A key of `pictures.DETAILS`.
     warn
         Called with sentences about the journal, and about a layer that is gone.
+    former
+        What was segmented until now: if it is this image with these labels, its objects are known
+        here, and its journal gives way to the new one.
 
     Raises
     ------
@@ -67,18 +70,33 @@ class Target:
         labels: Any | None,
         detail: str,
         warn: Callable[[str], None],
+        former: "Target | None" = None,
     ) -> None:
         self._viewer, self._warn = viewer, warn
-        self.is_saved = False
-        """Whether files hold all objects, so that the journal need not be offered again."""
+        self.log: OperationLog
+        self.changes = 0
+        """How often the labels were changed, by whomever."""
+        self._saved_at = -1
         self.layers = tuple(layers)
+        self._choice = choice
         self.image = LayerImage(layers, choice)
         self.fingerprint = fingerprint(self.image)
         self.pictures = Pictures(lambda plane: self.image.source(plane), detail)
+        self._own = labels is None
         self.labels = self._added() if labels is None else self._checked(labels)
-        self._begin({})
+        if former is None or former.labels is not labels or former.layers != self.layers:
+            self._begin({})
+            return
+        former.watch.flush()
+        self._own = former._own
+        self._begin(former.book.records)
+        if (former._choice, former.pictures.detail) == (choice, detail):
+            self.log = former.log
+        # One entry at least, so that this session is offered again like the one before.
+        self.journal.write("restore", (), {})
+        former.note_saved(former.changes)
 
-    def _begin(self, records: Mapping[int, ObjectRecord]) -> None:
+    def _begin(self, records: Mapping[int, ObjectRecord], draft: Any | None = None) -> None:
         """Open a book and a journal of what the Labels layer holds now."""
         about = About(
             image=self.name,
@@ -89,15 +107,83 @@ class Target:
             settings={"choice": self.image.choice.to_json(), "detail": self.pictures.detail},
         )
         self.journal = Journal.create(journals_folder(), about, warn=self._warn)
-        self.book = Book(self.labels.data, journal=self.journal, records=records)
+        self.book = Book(self.labels.data, journal=self.journal, records=records, draft=draft)
         self.book.on_change.append(self._on_change)
-        self.watch = LabelsWatch(self.labels, self.book, say=self._warn)
+        self.watch = LabelsWatch(self.labels, self.book, say=self._warn, changed=self._count)
         self.log = OperationLog(self.shape)
         self.log.begin_with(self.labels.data, records)
 
     def _on_change(self, regions: Any) -> None:
-        self.is_saved = False
+        self._count()
         self.labels.refresh()
+
+    def _count(self) -> None:
+        self.changes += 1
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether files hold all objects, so that the journal need not be offered again."""
+        return self._saved_at == self.changes
+
+    def note_saved(self, changes: int) -> None:
+        """Files hold the labels as they were after so many changes."""
+        self._saved_at = changes
+
+    def current(self) -> tuple[Any, int]:
+        """A copy of the labels in memory, and after how many changes they are like this."""
+        self.watch.flush()
+        return np.array(self.labels.data), self.changes
+
+    @property
+    def problem(self) -> str:
+        """Why objects cannot be written any more, in a sentence; empty if they can."""
+        if self.watch.following:
+            return ""
+        return (
+            f"The labels of {self.labels.name} were replaced by others that do not fit: use the "
+            "image again with a new Labels layer; what was kept is offered there."
+        )
+
+    def take_picture(self, choice: ImageChoice | None = None, detail: str | None = None) -> None:
+        """Look at the image layers anew, and in another way if that is said.
+
+        Raises
+        ------
+        SamPluginsError
+            If that cannot be segmented, or has another shape than the labels.
+        """
+        image = LayerImage(self.layers, choice or self._choice)
+        if tuple(image.shape) != self.shape:
+            raise SamPluginsError(
+                f"{self.name} has the shape {tuple(image.shape)} now and its labels {self.shape}: "
+                "use the image again."
+            )
+        self.image, self.fingerprint = image, fingerprint(image)
+        self._choice = choice or self._choice
+        self.pictures.detail = detail or self.pictures.detail
+        self.pictures.clear()
+        self.note()
+
+    def choice_of(self, settings: Mapping[str, Any]) -> tuple[ImageChoice, str]:
+        """The choice and the detail that a session was journaled with, for these layers."""
+        detail = settings.get("detail")
+        detail = detail if detail in DETAILS else self.pictures.detail
+        if "choice" not in settings:
+            return self._choice, detail
+        choice = ImageChoice.from_json(settings["choice"])
+        # Layers may have other names now; of several, each is a channel.
+        return (choice if len(choice.layers) == len(self.layers) else self._choice), detail
+
+    def note(self, *, policy: str | None = None, model_id: str = "") -> None:
+        """Journal the settings as they are now."""
+        known = self.journal.about.settings
+        settings = {"choice": self.image.choice.to_json(), "detail": self.pictures.detail}
+        policy = policy or known.get("policy")
+        self.journal.note_about(
+            settings=settings if policy is None else {**settings, "policy": policy},
+            model_id=model_id or self.journal.about.model_id,
+            fingerprint=self.fingerprint,
+        )
 
     @property
     def name(self) -> str:
@@ -121,11 +207,18 @@ class Target:
         SamPluginsError
             If its journal cannot be read; nothing has changed then.
         """
+        if self.book.records:
+            raise SamPluginsError(
+                f"{self.labels.name} holds objects that were kept just now, and restoring would "
+                "write over them: use the image again with a new Labels layer, and restore there."
+            )
         found = restore(recovery.path)
         found.write_into(self.labels.data)
         self.watch.close()
         self.journal.close(saved=True)
-        self._begin(found.records)
+        self._begin(found.records, found.draft)
+        # One entry at least, so that this session is offered again like the one before.
+        self.journal.write("restore", (), {}, found.draft)
         discard(recovery.path)
         self.labels.refresh()
         return found.draft
@@ -175,8 +268,15 @@ class Target:
     def close(self) -> None:
         """Look at the layer a last time; the journal stays until its objects are exported."""
         self.watch.close()
-        self.journal.close(saved=self.is_saved)
+        self.journal.close(saved=self.is_saved or self._is_empty())
         self.pictures.clear()
+
+    def _is_empty(self) -> bool:
+        """Whether nothing would come back: no objects, no prompts, and no pixel of our layer."""
+        draft: Any = self.book.draft or {}
+        if self.book.records or draft.get("prompts") or not self._own:
+            return False
+        return not np.any(self.book.array)
 
     def _added(self) -> Any:
         nbytes = 4 * int(np.prod(self.shape, dtype=np.int64))

@@ -264,7 +264,6 @@ class SamWidget(QWidget):
         except SamPluginsError as error:
             self.notify("error", str(error))
             return
-        target, kept = self.annotator.target, {"tiff", "zarr"} & set(kinds)
         self.export.show_running(True)
 
         def ended(how: Exception | str | None) -> None:
@@ -272,8 +271,7 @@ class SamWidget(QWidget):
             self.export.show_running(False)
             if isinstance(how, Exception):
                 self.notify("error", str(how) or type(how).__name__)
-            elif how is None and target is not None:
-                target.is_saved = target.is_saved or bool(kept)
+            elif how is None:
                 self.notify("info", f"{len(kinds)} kinds of files were written to {folder}.")
 
         self._export = Task(lambda: work, self.bridge.deliver, self.export.show_progress, ended)

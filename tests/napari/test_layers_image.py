@@ -355,6 +355,14 @@ def test_a_fingerprint_tells_images_apart_and_knows_them_again() -> None:
     assert fingerprint(_image(values)) != first
 
 
+def test_a_fingerprint_is_that_of_the_pixels_however_they_are_stored_and_taken() -> None:
+    values = _RNG.integers(0, 9999, (4, 96, 64)).astype(np.uint16)
+    first = fingerprint(_image(values))
+    assert fingerprint(_image(values.astype(">u2"))) == first
+    chosen = ImageChoice(("x",), channel_axis=0, channels=(0, 1, 3))
+    assert fingerprint(LayerImage(Image(values), chosen)) == first
+
+
 def test_a_fingerprint_reads_little() -> None:
     counted = Counting(np.zeros((30, 2000, 2000), np.uint8))
     image = _image(counted, contrast_limits=(0, 255))
