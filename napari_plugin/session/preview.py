@@ -13,6 +13,8 @@ __all__ = ["PREVIEW_NAME", "Preview"]
 
 PREVIEW_NAME = "SAM mask"
 
+_DRAWN = ("Points", "Shapes")
+
 _LARGEST_PLANE = 1 << 22
 """Pixels of a plane that is shown whole: a change then costs its pixels and nothing else. Of a
 larger one only the part is shown that masks cover, and the layer has to move."""
@@ -117,15 +119,23 @@ class Preview:
         data = (picture.T if plane.rows > plane.columns else picture).reshape(shape)
         self._where = (plane, window)
         if self._layer is None:
-            active = self._viewer.layers.selection.active
-            self._layer = self._viewer.add_labels(
-                data, name=PREVIEW_NAME, opacity=0.55, colormap=_colours(), **placed
-            )
-            self._viewer.layers.selection.active = active
+            self._layer = self._added(data, placed)
             return
         for name, value in placed.items():
             setattr(self._layer, name, value)
         self._layer.data = data
+
+    def _added(self, data: NDArray[np.uint8], placed: dict[str, Any]) -> Any:
+        """Add the layer below points and shapes, which stay visible so."""
+        from napari.layers import Labels
+
+        layers = self._viewer.layers
+        active = layers.selection.active
+        layer = Labels(data, name=PREVIEW_NAME, opacity=0.55, colormap=_colours(), **placed)
+        drawn = [n for n, other in enumerate(layers) if type(other).__name__ in _DRAWN]
+        layers.insert(min(drawn, default=len(layers)), layer)
+        layers.selection.active = active
+        return layer
 
     def _on_removed(self, event: Any) -> None:
         if event.value is self._layer:

@@ -1,10 +1,10 @@
 """What clicks and drags on the canvas are: points, boxes, scribbles, or none of ours."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_plugin.session.prompt_layers import Sign
-from napari_plugin.values import Plane, PromptSet
+from napari_plugin.values import Plane, PlaneMask, PromptSet
 
 if TYPE_CHECKING:
     from napari_plugin.session.annotator import Annotator
@@ -31,6 +31,8 @@ class Tools:
         self._annotator = annotator
         self.prompting = False
         """Whether clicks on the canvas are prompts."""
+        self.picking: tuple[str, Callable[[Sequence[float]], Any]] | None = None
+        """What the next click chooses an object for, in words, and what is done with it."""
 
     def set_prompting(self, on: bool) -> None:
         """Whether clicks on the canvas are prompts."""
@@ -84,6 +86,20 @@ class Tools:
         self._annotator.prompts.add_point(plane, xy, sign)
         return True
 
+    def begin_picking(self, purpose: str, act: Callable[[Sequence[float]], Any]) -> None:
+        """Let the next click choose an object; the same once more lets it be."""
+        same = self.picking is not None and self.picking[0] == purpose
+        self.picking = None if same else (purpose, act)
+        self._annotator.changed()
+
+    def pick(self, position: Sequence[float]) -> None:
+        """The click that was waited for, at a place of the world."""
+        if self.picking is not None:
+            _, act = self.picking
+            self.picking = None
+            act(position)
+            self._annotator.changed()
+
     @property
     def blocked_by(self) -> str | None:
         """The name of the active layer, if it has a tool in hand that clicks belong to."""
@@ -100,4 +116,17 @@ class Tools:
             for box in planes.get(plane, PromptSet()).boxes
             if box[0] - 0.5 <= xy[0] <= box[2] - 0.5 and box[1] - 0.5 <= xy[1] <= box[3] - 0.5
         ]
-        return min(around)[1] if around else max(self._annotator.draft.objects, default=1)
+        if around:
+            return min(around)[1]
+        found = self._annotator.found
+        for number, mask in found.on(plane).items():
+            # Where an object was followed to, a click corrects it.
+            if found.origins[number] == "propagated" and _covers(mask, xy):
+                return number
+        return max(self._annotator.draft.objects, default=1)
+
+
+def _covers(mask: PlaneMask, xy: tuple[float, float]) -> bool:
+    column, row = round(xy[0]) - mask.box[0], round(xy[1]) - mask.box[1]
+    height, width = mask.crop.shape
+    return 0 <= row < height and 0 <= column < width and bool(mask.crop[row, column])

@@ -9,22 +9,24 @@ def hint(annotator: Annotator) -> str:
     """What a click on the canvas does now; empty if it does nothing of ours."""
     if annotator.target is None:
         return ""
+    if annotator.tools.picking is not None:
+        return f"SAM: click the object to {annotator.tools.picking[0]}"
     if not annotator.tools.prompting:
         return "SAM: press W to prompt"
     if annotator.plane is None:
         return "SAM: switch to 2D to prompt"
     if annotator.tools.drawing == "box":
-        return "SAM: drag a box around an object  |  Shift+B: back to clicks"
+        return "SAM: drag a box around an object\nShift+B: back to clicks"
     if annotator.tools.drawing == "scribble":
         what = "the object" if annotator.tools.sign == "object" else "the background"
-        return f"SAM: drag a line over {what}  |  Shift+S: back to clicks"
+        return f"SAM: drag a line over {what}\nShift+S: back to clicks"
     if annotator.tools.blocked_by is not None:
-        return f"SAM: paused, {annotator.tools.blocked_by} has a tool of its own in hand"
+        return f"SAM: paused, {annotator.tools.blocked_by}\nhas a tool of its own in hand"
     if annotator.draft:
-        return "SAM: click more, Ctrl+click less | K keep, Q clear, G next answer"
+        return "SAM: click = more, Ctrl+click = less\nK keep, Q clear, G next answer"
     if annotator.has_draft:
         return "SAM: K keeps what was found, Q clears it"
-    return "SAM: click an object | Shift+B box, Shift+S scribble"
+    return "SAM: click an object\nShift+B box, Shift+S scribble"
 
 
 def answer_words(annotator: Annotator) -> str:
@@ -39,7 +41,7 @@ def answer_words(annotator: Annotator) -> str:
         if answer.mask is None:
             return answer.problem
         which = f"answer {answer.answer + 1} of {answer.answers}, " if answer.answers > 1 else ""
-        return f"{which}predicted IoU {answer.score:.2f}"
+        return f"{which}the model's own guess of its IoU: {answer.score:.2f}"
     return "working ..." if annotator.is_waiting else ""
 
 

@@ -64,6 +64,7 @@ class ImagePanel(Panel):
         self.column.addWidget(self.go)
         self.status = note()
         self.column.addWidget(self.status)
+        self.column.addStretch()
         self._filling = False
         viewer.layers.events.inserted.connect(self.refresh)
         viewer.layers.events.removed.connect(self.refresh)

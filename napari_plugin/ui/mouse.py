@@ -15,8 +15,9 @@ class CanvasClicks:
     """Listens to a viewer's canvas and hands clicks to an annotator.
 
     A click adds a point, with Ctrl (Cmd) or the right button one of the background; with Shift it
-    opens a kept object again. Dragging moves the picture, turning the wheel zooms: so napari
-    decides. While the active layer has a tool in hand, clicks are that tool's.
+    opens a kept object again, and after a button for kept objects it says which one is meant.
+    Dragging moves the picture, turning the wheel zooms: so napari decides. While the active layer
+    has a tool in hand, clicks are that tool's.
 
     Parameters
     ----------
@@ -39,7 +40,8 @@ class CanvasClicks:
 
     def _pressed(self, viewer: Any, event: Any) -> Iterator[None]:
         annotator = self._annotator
-        if not annotator.tools.prompting or annotator.tools.drawing is not None:
+        tools = annotator.tools
+        if tools.picking is None and (not tools.prompting or tools.drawing is not None):
             return
         if annotator.tools.blocked_by is not None or event.button not in (1, 2):
             return
@@ -54,12 +56,14 @@ class CanvasClicks:
             yield
         if moved:
             return
-        if "shift" in modifiers:
+        if annotator.tools.picking is not None:
+            annotator.tools.pick(place)
+        elif "shift" in modifiers:
             self._reopen(place)
         elif button == 2 or modifiers & {"control", "ctrl", "meta"}:
             annotator.tools.click(place, "background")
         else:
-            annotator.tools.click(place, "object")
+            annotator.tools.click(place, annotator.tools.sign)
 
 
 def _apart(first: tuple[float, ...], second: Any) -> float:

@@ -1,6 +1,7 @@
 """The panel for prompts and objects."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from qtpy.QtWidgets import QLabel, QPushButton
@@ -14,6 +15,15 @@ from napari_plugin.ui.rows import Panel, button, choice, note, row
 __all__ = ["PromptPanel"]
 
 
+_PURPOSES: Mapping[str, str] = {
+    "reopen": "open again",
+    "delete": "delete",
+    "merge": "merge with those that a scribble crosses",
+    "split": "split",
+}
+"""What an object is clicked for, by the action."""
+
+
 class PromptPanel(Panel):
     """Prompt, choose an answer, keep it; undo; and what can be done with kept objects.
 
@@ -23,11 +33,19 @@ class PromptPanel(Panel):
         What the buttons act on.
     actions
         Name of an action of `KEYS` -> what it does.
+    picks
+        Name of an action on a kept object -> what is done with the place of the next click.
     """
 
-    def __init__(self, annotator: Annotator, actions: Mapping[str, Callable[[], Any]]) -> None:
+    def __init__(
+        self,
+        annotator: Annotator,
+        actions: Mapping[str, Callable[[], Any]],
+        picks: Mapping[str, Callable[[Any], Any]],
+    ) -> None:
         super().__init__()
         self._annotator = annotator
+        self._picks = picks
         self.buttons: dict[str, QPushButton] = {}
 
         def made(name: str, text: str, *, checkable: bool = False) -> QPushButton:
@@ -35,8 +53,8 @@ class PromptPanel(Panel):
             self.buttons[name] = button(
                 f"{text} [{key}]",
                 f"{tip.capitalize()} (key {key})",
-                actions[name],
-                checkable=checkable,
+                partial(self._pick, name) if name in picks else actions[name],
+                checkable=checkable or name in picks,
             )
             return self.buttons[name]
 
@@ -60,7 +78,12 @@ class PromptPanel(Panel):
             self._set_policy,
         )
         self.form.addRow("Overlaps", self.policy)
-        self.column.addWidget(note("Kept objects, under the mouse:"))
+        self.column.addWidget(
+            note(
+                "Kept objects: press a button, then click one. A key acts at once on the one that "
+                "is under the mouse."
+            )
+        )
         self.column.addLayout(row(made("reopen", "Open"), made("delete", "Delete")))
         self.column.addLayout(row(made("merge", "Merge"), made("split", "Split")))
         self.objects: QLabel = note()
@@ -81,11 +104,16 @@ class PromptPanel(Panel):
         self.buttons["redo"].setEnabled(book is not None and book.can_redo)
         for name in ("background", "box", "scribble"):
             self.buttons[name].setEnabled(seen.target is not None)
-        for name in ("reopen", "delete", "merge", "split"):
+        picking = None if seen.tools.picking is None else seen.tools.picking[0]
+        for name in self._picks:
             self.buttons[name].setEnabled(seen.target is not None)
+            self.buttons[name].setChecked(picking == _PURPOSES[name])
         for label, text in ((self.answer, answer_words(seen)), (self.objects, object_words(seen))):
             if label.text() != text:
                 label.setText(text)
+
+    def _pick(self, name: str) -> None:
+        self._annotator.tools.begin_picking(_PURPOSES[name], self._picks[name])
 
     def _set_policy(self) -> None:
         self._annotator.policy = self.policy.currentData()

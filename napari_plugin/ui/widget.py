@@ -107,7 +107,6 @@ class SamWidget(QWidget):
                     napari_viewer.layers.selection.events.active.disconnect, self._on_selection
                 ),
                 self.annotator.close_image,
-                partial(setattr, napari_viewer.canvas.overlays.text, "visible", False),
                 self.bridge.close,
                 self.service.close,
             ]
@@ -122,7 +121,14 @@ class SamWidget(QWidget):
     def _make_panels(self) -> None:
         self.tabs = QTabWidget()
         self.images = ImagePanel(self.viewer, self.begin)
-        self.prompts = PromptPanel(self.annotator, self._actions())
+        kept = self.kept
+        picks = {
+            "reopen": kept.reopen,
+            "delete": kept.delete,
+            "merge": kept.merge,
+            "split": kept.split,
+        }
+        self.prompts = PromptPanel(self.annotator, self._actions(), picks)
         self.everything = EverythingPanel(
             lambda settings, inside: self.jobs.everything(settings, inside=inside),
             self.jobs.stop,
@@ -140,7 +146,7 @@ class SamWidget(QWidget):
         for title, panel in (
             ("Image", self.images),
             ("Prompt", self.prompts),
-            ("All", self.everything),
+            ("Everything", self.everything),
             ("z / t", self.volume),
             ("Export", self.export),
             ("Series", self.folder),
@@ -358,6 +364,7 @@ class SamWidget(QWidget):
         self._sweep.stop()
         self._stop_export()
         self.images.disconnect()
+        self.viewer.canvas.overlays.text.visible = False
         self._ending()
 
 

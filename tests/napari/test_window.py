@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("napari")
 
 from hands import Hands
+from qtpy.QtWidgets import QAbstractButton, QComboBox, QSpinBox, QWidget
 
 from napari_plugin.ui.keys import KEYS
 from sam_plugins import load_sample, load_volume_sample
@@ -111,7 +112,7 @@ def test_prompt_keep_undo_everything(hands, window):
     hands.wait(lambda: bar.isVisible() and bar.value() > 60, what="progress")
     hands.press(hands.widget.everything.halt)
     hands.wait(lambda: not hands.widget.jobs.running, what="the end of the search")
-    stopped = len(hands.session.found)
+    stopped = len(hands.session.found.masks)
     assert stopped > 0
     hands.shot("everything-stopped")
     hands.key("Q")
@@ -215,3 +216,58 @@ def test_keys_work_whichever_layer_is_active_and_are_not_naparis(hands, window):
         assert hands.session.tools.prompting != before
         if hands.session.tools.prompting:
             hands.key("W")
+
+
+def test_buttons_for_kept_objects_wait_for_a_click_and_panels_can_be_used(hands, window):
+    sample = load_sample("nuclei")
+    (layer,) = window.open_sample("sam-plugins", "nuclei")
+    hands.use(layer)
+    xy = sample.points[0][:2]
+    hands.click(xy)
+    hands.key("K")
+    buttons = hands.widget.prompts.buttons
+    hands.press(buttons["delete"])
+    assert buttons["delete"].isChecked()
+    hands.press(buttons["delete"])
+    assert not buttons["delete"].isChecked()
+    hands.press(buttons["delete"])
+    hands.shot("picking")
+    hands.click(xy)
+    assert not (hands.labels() == 1).any()
+    assert not hands.session.has_draft
+    # The sign that is set counts for clicks, and Ctrl always says background.
+    hands.press(buttons["background"])
+    hands.click(xy)
+    (said,) = hands.session.draft.objects[1].values()
+    assert said.points[0][2] == 0
+    assert any("click on the object first" in text for _, text in hands.said)
+    hands.key("Q")
+    hands.press(buttons["background"])
+    # Every panel shows its controls at a size at which they can be used.
+    tabs = hands.widget.tabs
+    for index in range(tabs.count()):
+        tabs.setCurrentIndex(index)
+        hands.shot(f"tab-{index}")
+        for child in tabs.widget(index).findChildren(QWidget):
+            if child.isVisible() and isinstance(child, QComboBox | QAbstractButton | QSpinBox):
+                assert child.width() >= 12, child
+                assert child.height() >= 12, child
+
+
+def test_a_model_that_cannot_be_had_is_a_sentence_and_the_window_lives(hands, window, tmp_path):
+    (layer,) = window.open_sample("sam-plugins", "nuclei")
+    hands.use(layer)
+    wrong = tmp_path / "wrong.pth"
+    wrong.write_bytes(b"no weights")
+    models = hands.widget.models
+    models.show_model(str(wrong))
+    models._opened()
+    hands.wait(lambda: hands.widget.service.state.phase == "failed", what="the failure")
+    hands.wait(lambda: any(kind == "error" for kind, _ in hands.said), what="a sentence")
+    assert "wrong.pth" in hands.widget.model_line.text()
+    hands.shot("wrong-model")
+    models.show_model("nano")
+    models._opened()
+    hands.wait(lambda: hands.widget.service.state.phase == "ready", what="nano")
+    hands.click(load_sample("nuclei").points[0][:2])
+    assert not hands.session.preview.is_empty
