@@ -38,7 +38,7 @@ class ImagePanel(Panel):
         self._viewer, self._begin = viewer, begin
         self.layers = QListWidget()
         self.layers.setToolTip("The image; check several of equal size to take them as channels")
-        self.layers.setMaximumHeight(24 * _ROWS_SHOWN)
+        self.layers.setFixedHeight(24 * _ROWS_SHOWN)
         self.layers.itemChanged.connect(lambda *_: self._chosen())
         self.axis = choice((("none", None),), "Which axis of the data holds channels", self._axes)
         self.channels = [
