@@ -57,13 +57,16 @@ def test_commands_of_the_readme_are_understood() -> None:
     assert set(COMMANDS) - {"demo"} <= shown
 
 
-def test_every_room_of_the_core_is_in_the_architecture() -> None:
+@pytest.mark.parametrize("package", ["src/sam_plugins", "napari_plugin"])
+def test_every_room_is_in_the_architecture(package: str) -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
-    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    core, adapter = text.split("## The napari plugin")
+    part = core if package.startswith("src") else adapter
+    rows = [line.split("|")[1] for line in part.splitlines() if line.startswith("| `")]
     described = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    core = ROOT / "src" / "sam_plugins"
-    rooms = {path.stem for path in core.glob("*.py")} | {
-        path.parent.name for path in core.glob("*/__init__.py")
+    folder = ROOT / package
+    rooms = {path.stem for path in folder.glob("*.py")} | {
+        path.parent.name for path in folder.glob("*/__init__.py")
     }
-    assert rooms - {"__init__"} - described == set()
-    assert [name for name in described if not list(core.glob(f"{name}*"))] == []
+    assert rooms - {"__init__", "__main__"} - described == set()
+    assert [name for name in described if not list(folder.glob(f"{name}*"))] == []
