@@ -1,6 +1,7 @@
 """What clicks and drags on the canvas are: points, boxes, scribbles, or none of ours."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_plugin.session.prompt_layers import Sign
@@ -82,9 +83,19 @@ class Tools:
         if where is None or self._annotator.prompts is None:
             return False
         plane, xy = where
-        self._annotator.prompts.set_number(self._owner(plane, xy))
+        number = self._owner(plane, xy)
+        self._ask_ahead(number, plane, (*xy, 1 if sign == "object" else 0))
+        self._annotator.prompts.set_number(number)
         self._annotator.prompts.add_point(plane, xy, sign)
         return True
+
+    def _ask_ahead(self, number: int, plane: Plane, point: tuple[float, float, int]) -> None:
+        """Ask for the mask before the point is drawn, which takes about as long."""
+        draft, answers = self._annotator.draft, self._annotator.answers
+        said = draft.get(number, plane)
+        said = replace(said, points=(*said.points, point))
+        if answers is not None:
+            answers.want(draft.with_prompts(number, plane, said), plane)
 
     def begin_picking(self, purpose: str, act: Callable[[Sequence[float]], Any]) -> None:
         """Let the next click choose an object; the same once more lets it be."""

@@ -234,3 +234,22 @@ def test_objects_have_different_bright_colours_that_come_again_after_the_last():
     assert len(set(colours)) == 8 and colours[8] == colours[0]
     assert all(colour[3] == 1 and max(colour) == 1 for colour in colours[:1])
     assert layer.colormap.map(np.zeros((1, 1), np.uint8))[0, 0, 3] == 0
+
+
+@pytest.mark.parametrize("scale", [(1.0, 1.0), (0.3, 0.7)])
+def test_a_click_asks_once_and_before_its_point_is_drawn(scale):
+    desk = Desk(holds=True)
+    session = opened(desk, scale=scale)
+    asked = []
+    latest = desk.latest
+
+    def noted(slot, *work):
+        points = session.annotator.prompts.drawn_points
+        asked.append(0 if points is None else len(points.data))
+        latest(slot, *work)
+
+    desk.latest = noted
+    for number, place in enumerate([(12.3, 20.7), (15.1, 11.9), (11.4, 30.2)]):
+        session.click(*place)
+        assert asked == list(range(number + 1))
+        desk.answer()
