@@ -158,14 +158,18 @@ def test_an_empty_mask_is_a_sentence_and_is_not_kept():
 
 
 def test_after_a_failure_keeping_asks_again():
-    session = opened()
-    session.desk.error = RuntimeError("the model's process has ended")
+    desk = Desk(holds=True)
+    session = opened(desk)
+    desk.error = RuntimeError("the model's process has ended")
     session.click(40, 50)
+    desk.answer()
     assert session.sentences() == ["the model's process has ended"]
     assert session.annotator.accept() is False
+    desk.answer()
     assert session.sentences() == ["the model's process has ended"]
-    session.desk.error = None
-    assert session.annotator.accept() is True
+    desk.error = None
+    session.annotator.accept()
+    desk.answer()
     assert session.labels[40, 50] == 1
 
 
