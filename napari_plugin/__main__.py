@@ -10,7 +10,7 @@ def main() -> int:
     except ImportError as error:
         sys.stderr.write(
             f"napari cannot be opened here ({error}): pip install 'sam-plugins[napari]' and a Qt, "
-            "for example pyside6.\n"
+            "for example 'pyside6-essentials!=6.12.0'.\n"
         )
         return 1
     viewer = napari.Viewer(title="sam-plugins")
