@@ -1,18 +1,13 @@
 """Windows and viewers for the tests of the napari plugin, and a place for their pictures."""
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-
-def has_display() -> bool:
-    """Whether napari can draw: an off-screen platform cannot."""
-    return bool(os.environ.get("DISPLAY")) or sys.platform in ("win32", "darwin")
+from display_of_tests import has_display
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("napari")
 
+from display_of_tests import has_display
 from hands import Hands
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QSpinBox, QWidget
 
@@ -271,3 +272,29 @@ def test_a_model_that_cannot_be_had_is_a_sentence_and_the_window_lives(hands, wi
     hands.wait(lambda: hands.widget.service.state.phase == "ready", what="nano")
     hands.click(load_sample("nuclei").points[0][:2])
     assert not hands.session.preview.is_empty
+
+
+def test_make_napari_opens_a_window_that_is_ready_for_clicks(
+    require, wait_until, monkeypatch, shots
+):
+    require("display", has_display())
+    import napari
+
+    from napari_plugin import __main__ as command
+
+    seen = []
+
+    def look():
+        viewer = napari.current_viewer()
+        names = [layer.name for layer in viewer.layers]
+        (dock,) = viewer.window.dock_widgets.values()
+        wait_until(lambda: dock.annotator.target is not None, what="the picture")
+        wait_until(lambda: dock.service.state.phase == "ready", what="the model")
+        viewer.screenshot(str(shots / "make-napari.png"), canvas_only=False, flash=False)
+        seen.append((names, dock.annotator.tools.prompting))
+        dock.shut()
+        viewer.close()
+
+    monkeypatch.setattr(napari, "run", look)
+    assert command.main() == 0
+    assert seen == [(["Nuclei through z", "Fluorescent nuclei"], True)]
