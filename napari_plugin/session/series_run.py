@@ -175,7 +175,9 @@ class SeriesRun:
         seen = LayerImage([layer], _choice(layer))
         rows, columns = [n for n, length in enumerate(seen.shape) if length > 1][-2:]
         # The middle of each axis is what a viewer shows first.
-        index = [0 if n in (rows, columns) else (side - 1) // 2 for n, side in enumerate(seen.shape)]
+        index = [
+            0 if n in (rows, columns) else (side - 1) // 2 for n, side in enumerate(seen.shape)
+        ]
         plane = Plane(rows, columns, tuple(index))
         yield from Pictures(seen.source, self.detail).prepare(segmenter, plane, None)
 

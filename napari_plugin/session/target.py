@@ -109,9 +109,7 @@ class Target:
         self.journal = Journal.create(journals_folder(), about, warn=self._warn)
         self.book = Book(self.labels.data, journal=self.journal, records=records, draft=draft)
         self.book.on_change.append(self._on_change)
-        self.watch = LabelsWatch(
-            self.labels, self.book, say=self._warn, changed=self._count
-        )
+        self.watch = LabelsWatch(self.labels, self.book, say=self._warn, changed=self._count)
         self.log = OperationLog(self.shape)
         self.log.begin_with(self.labels.data, records)
 

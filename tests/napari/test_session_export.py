@@ -68,7 +68,9 @@ def test_every_kind_of_file_is_written_and_holds_the_objects(tmp_path):
     assert len(names) >= len(KINDS)
     (tiff,) = tmp_path.glob("*.tif*")
     stack = read_label_tiff(tiff)
-    np.testing.assert_array_equal(np.asarray(stack.labels).reshape(session.labels.shape), session.labels)
+    np.testing.assert_array_equal(
+        np.asarray(stack.labels).reshape(session.labels.shape), session.labels
+    )
     assert stack.scale[-3:] == (2, 0.5, 0.5)
 
 
@@ -125,7 +127,8 @@ def test_restored_objects_are_made_again_as_they_are(tmp_path):
     session.open(layer)
     (offer,) = session.target.offers()
     session.annotator.restore(offer)
-    assert session.labels.any() and session.labels[40, 50] == 0
+    assert session.labels.any()
+    assert session.labels[40, 50] == 0
     same(session, tmp_path)
 
 
