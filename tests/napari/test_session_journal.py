@@ -271,3 +271,38 @@ def test_a_late_answer_for_another_picture_says_nothing():
     desk.answer()
     assert session.sentences() == []
     assert not session.annotator.has_draft
+
+
+def test_labels_of_another_type_come_back_as_well():
+    session = opened()
+    session.click(40, 50)
+    session.annotator.accept()
+    session.target.labels.data = session.labels.astype(np.uint16)
+    session.click(70, 90)
+    session.annotator.accept()
+    session.target.labels.paint((10, 110), 40_000)
+    expected = session.labels.copy()
+    crashed(session)
+    session = opened()
+    (offer,) = session.target.offers()
+    assert not offer.damage
+    assert session.annotator.restore(offer)
+    np.testing.assert_array_equal(session.labels, expected)
+    assert session.labels.dtype == np.int32 and sorted(session.target.book.records) == [1, 2]
+
+
+def test_labels_that_cannot_hold_what_was_journaled_are_a_sentence():
+    session = opened()
+    session.target.labels.paint((10, 110), 40_000)
+    session.click(40, 50)
+    session.annotator.accept()
+    crashed(session)
+    session = Session()
+    layer = session.viewer.add_image(picture(), name="cells")
+    small = session.viewer.add_labels(np.zeros((96, 128), np.uint8))
+    assert session.open(layer, labels=small)
+    (offer,) = session.target.offers()
+    assert session.annotator.restore(offer) is False
+    assert len(session.sentences("error")) == 1
+    assert not small.data.any()
+    assert session.target.offers() == [offer]
