@@ -21,7 +21,8 @@ from napari_plugin.objects import frames
 from sam_plugins import AutomaticSettings
 
 SHAPE = (64, 96)
-KINDS = ["click", "click", "keep", "keep", "keep", "paint", "erase", "undo", "redo", "delete", "box", "everything", "merge", "open", "clear"]
+KINDS = ["click", "box", "keep", "keep", "keep", "paint", "erase", "undo", "redo", "delete"]
+KINDS += ["click", "everything", "merge", "open", "clear"]
 
 
 def picture():

@@ -288,7 +288,8 @@ def test_labels_of_another_type_come_back_as_well():
     assert not offer.damage
     assert session.annotator.restore(offer)
     np.testing.assert_array_equal(session.labels, expected)
-    assert session.labels.dtype == np.int32 and sorted(session.target.book.records) == [1, 2]
+    assert session.labels.dtype == np.int32
+    assert sorted(session.target.book.records) == [1, 2]
 
 
 def test_labels_that_cannot_hold_what_was_journaled_are_a_sentence():
