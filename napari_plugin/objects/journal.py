@@ -143,6 +143,14 @@ class Journal:
             self.about = about
             self._add({"kind": "about", "about": about.to_json()}, (), sync=False)
 
+    def note_type(self) -> None:
+        """Store everything anew if the labels hold another type now: blocks are of one type."""
+        with self._guard:
+            dtype = self.about.dtype if self._book is None else str(self._book.array.dtype)
+            if dtype != self.about.dtype:
+                self.about = replace(self.about, dtype=dtype)
+                self._attempt(self._rewrite)
+
     def write(
         self,
         kind: str,

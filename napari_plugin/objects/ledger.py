@@ -36,6 +36,9 @@ class Log(Protocol):
     def note_about(self, **changes: Any) -> None:
         """Store what is different now: the layer's name, the model, the settings."""
 
+    def note_type(self) -> None:
+        """Store everything anew if the labels hold another type now."""
+
 
 class Ledger:
     """The state of one labels array and the steps that led there.
@@ -133,6 +136,8 @@ class Ledger:
             )
         self.array = array
         self._numbers.rebind(array)
+        if self._journal is not None:
+            self._journal.note_type()
 
     def saw(self, value: int) -> None:
         """Learn of a value that somebody else wrote, so that it is not given out."""

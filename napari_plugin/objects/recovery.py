@@ -134,14 +134,22 @@ class Restored:
         Raises
         ------
         JournalError
-            If they have another shape, or a block is damaged.
+            If they have another shape or cannot hold a number, which leaves them as they are, or a
+            block is damaged.
         """
         if tuple(array.shape) != self.about.shape:
             raise JournalError(
                 f"The journal belongs to labels of shape {self.about.shape}, found "
                 f"{tuple(array.shape)}. Choose the image that it was made for."
             )
-        dtype = np.dtype(self.about.dtype)
+        dtype, target = np.dtype(self.about.dtype), np.dtype(array.dtype)
+        if not np.can_cast(dtype, target):
+            highest = max((int(b.values(dtype).max(initial=0)) for b in self.blocks), default=0)
+            if highest > np.iinfo(target).max:
+                raise JournalError(
+                    f"The journal has an object {highest} and the Labels layer holds {target}: "
+                    "choose a new Labels layer for the image, and restore there."
+                )
         for block in self.blocks:
             try:
                 array[block.slices] = block.values(dtype)

@@ -185,7 +185,7 @@ class Jobs:
         self, kind: str, title: str, make: Callable[[Segmenter], Iterator[Any]], stop: Event
     ) -> None:
         self.kind, self._stop = kind, stop
-        count, drawn, cost = 0, 0.0, 0.0
+        count, drawn, cost, over = 0, 0.0, 0.0, False
         cleared = self._annotator.found.cleared
 
         def unwanted() -> bool:
@@ -212,6 +212,8 @@ class Jobs:
                 cost = drawn - began
 
         def ended() -> None:
+            nonlocal over
+            over = True
             self._job = None
             self.kind = ""
             self._progress(None)
@@ -236,7 +238,10 @@ class Jobs:
             self._annotator.notify("error", f"{error}{kept}")
 
         self._progress(Progress(0, 0, title))
-        self._job = self._annotator.service.job(title, make, on_event, on_done, on_failed)
+        job = self._annotator.service.job(title, make, on_event, on_done, on_failed)
+        # A service may be done before it returns.
+        if not over:
+            self._job = job
         self._annotator.changed()
 
 

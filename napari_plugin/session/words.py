@@ -14,7 +14,9 @@ def hint(annotator: Annotator) -> str:
     if not annotator.tools.prompting:
         return "SAM: press W to prompt"
     if annotator.plane is None:
-        return "SAM: switch to 2D to prompt"
+        if annotator.viewer.dims.ndisplay > 2:
+            return "SAM: switch to 2D to prompt"
+        return "SAM: nothing can be prompted in this view, a click says why"
     if annotator.tools.drawing == "box":
         return "SAM: drag a box around an object\nShift+B: back to clicks"
     if annotator.tools.drawing == "scribble":

@@ -21,6 +21,8 @@ from napari_plugin.objects import frames
 from sam_plugins import AutomaticSettings
 
 SHAPE = (64, 96)
+KINDS = ["click", "box", "keep", "keep", "keep", "paint", "erase", "undo", "redo", "delete"]
+KINDS += ["click", "everything", "merge", "open", "clear"]
 
 
 def picture():
@@ -66,10 +68,7 @@ class Slow:
 def one_thing(session, rng):
     annotator, place = session.annotator, (rng.randrange(SHAPE[0]), rng.randrange(SHAPE[1]))
     at = session.world(*place)
-    kind = rng.choice(
-        ["click", "click", "keep", "keep", "keep", "paint", "erase", "undo", "redo"]
-        + ["delete", "box", "everything", "merge", "open", "clear"]
-    )
+    kind = rng.choice(KINDS)
     labels = session.target.labels
     if kind == "click":
         session.click(*place, sign=rng.choice(["object", "object", "background"]))

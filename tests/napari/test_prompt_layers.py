@@ -37,7 +37,8 @@ lines = st.builds(
 said = st.builds(
     PromptSet,
     st.lists(points, max_size=3).map(tuple),
-    st.lists(boxes, max_size=2).map(tuple),
+    # A second box of an object on a plane becomes an object of its own.
+    st.lists(boxes, max_size=1).map(tuple),
     st.lists(lines, max_size=2).map(tuple),
 )
 planes = st.integers(0, 7).map(lambda z: Plane(1, 2, (z, 0, 0)))

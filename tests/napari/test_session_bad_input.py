@@ -63,7 +63,8 @@ def test_rgb_over_time_is_prompted_frame_by_frame():
     session.viewer.dims.set_current_step(0, 3)
     session.click(3, 40, 50)
     assert session.annotator.accept()
-    assert session.labels.shape == (5, 96, 128) and session.labels[3, 40, 50] == 1
+    assert session.labels.shape == (5, 96, 128)
+    assert session.labels[3, 40, 50] == 1
 
 
 def test_clicks_beside_the_picture_are_nothing():
@@ -101,7 +102,8 @@ def test_removing_the_image_ends_work_with_one_sentence(holds):
     session.viewer.layers.remove(layer)
     assert len(session.sentences()) == 1
     assert session.annotator.target is None
-    assert labels in session.viewer.layers and labels.data[40, 50] == 1
+    assert labels in session.viewer.layers
+    assert labels.data[40, 50] == 1
     assert journal.exists()
     if session.desk.waiting:
         session.desk.answer()
@@ -139,7 +141,8 @@ def test_removing_all_layers_at_once_is_one_sentence():
     session.click(70, 90)
     session.viewer.layers.clear()
     assert len(session.sentences()) == 1
-    assert session.annotator.target is None and len(session.viewer.layers) == 0
+    assert session.annotator.target is None
+    assert len(session.viewer.layers) == 0
 
 
 def test_renaming_changes_nothing():
@@ -149,7 +152,8 @@ def test_renaming_changes_nothing():
     session.target.labels.name = "mine"
     session.desk.answer()
     assert session.annotator.accept()
-    assert session.labels[40, 50] == 1 and session.sentences() == []
+    assert session.labels[40, 50] == 1
+    assert session.sentences() == []
 
 
 def test_another_array_of_the_same_shape_is_noticed():
@@ -159,11 +163,13 @@ def test_another_array_of_the_same_shape_is_noticed():
     picture = session.target.pictures.session(session.desk.segmenter, session.annotator.plane)
     session.target.layers[0].data = np.full((96, 128), 200, np.uint8)
     assert len(session.sentences("warning")) == 1
-    assert session.target.fingerprint != before and asked
+    assert session.target.fingerprint != before
+    assert asked
     again = session.target.pictures.session(session.desk.segmenter, session.annotator.plane)
     assert again is not picture
     assert again.source.read(0, (0, 0, 2, 2)).max() == 200
-    assert session.shown() and session.annotator.accept()
+    assert session.shown()
+    assert session.annotator.accept()
     assert session.target.journal.about.fingerprint == session.target.fingerprint
 
 
@@ -201,7 +207,8 @@ def test_labels_of_the_same_shape_take_the_place_of_the_old_ones():
     session.target.labels.data = other
     session.click(70, 90)
     assert session.annotator.accept()
-    assert session.labels[70, 90] == 10 and session.labels[40, 50] == 0
+    assert session.labels[70, 90] == 10
+    assert session.labels[40, 50] == 0
 
 
 def test_an_image_that_cannot_be_read_fails_with_a_sentence_and_can_be_asked_again():

@@ -127,7 +127,8 @@ def test_restored_objects_are_made_again_as_they_are(tmp_path):
     session.open(layer)
     (offer,) = session.target.offers()
     session.annotator.restore(offer)
-    assert session.labels.any() and session.labels[40, 50] == 0
+    assert session.labels.any()
+    assert session.labels[40, 50] == 0
     same(session, tmp_path)
 
 

@@ -41,7 +41,8 @@ def test_what_is_found_and_what_is_prompted_then_are_different_objects():
     session = opened(discs(centres=((30, 40), (60, 90))))
     assert session.jobs.everything(LOOSE, inside=False)
     count = len(session.annotator.found.masks)
-    assert count >= 1 and min(session.annotator.found.masks) >= FIRST_FOUND
+    assert count >= 1
+    assert min(session.annotator.found.masks) >= FIRST_FOUND
     session.click(2, 2)
     assert session.annotator.accept()
     assert len(session.target.book.records) == count + 1
@@ -118,7 +119,8 @@ def test_following_through_z_stays_in_its_time():
     session.jobs.follow(1, range(0, 4), kept=False)
     session.annotator.accept()
     times, slices = np.nonzero(session.labels.any((2, 3)))
-    assert set(times.tolist()) == {2} and slices.tolist() == [0, 1, 2, 3]
+    assert set(times.tolist()) == {2}
+    assert slices.tolist() == [0, 1, 2, 3]
 
 
 def test_kept_objects_go_on_under_their_ids_beside_new_prompts():
@@ -132,7 +134,8 @@ def test_kept_objects_go_on_under_their_ids_beside_new_prompts():
     session.jobs.follow(0, range(0, 4), kept=True)
     assert session.annotator.open_ids == (1, 2)
     session.annotator.accept()
-    assert session.labels[3, 30, 33] == 1 and session.labels[3, 65, 73] == 2
+    assert session.labels[3, 30, 33] == 1
+    assert session.labels[3, 65, 73] == 2
     assert session.labels[0, 85, 110] == 3
     assert sorted(session.target.book.records) == [1, 2, 3]
 
@@ -166,7 +169,8 @@ def test_work_ends_when_what_it_finds_is_not_wanted_any_more(how):
         assert session.open(session.viewer.add_image(discs(8), name="others"))
     session.sentences()
     work.finish()
-    assert not session.annotator.found and not session.jobs.running
+    assert not session.annotator.found
+    assert not session.jobs.running
     assert session.sentences() == []
 
 
@@ -226,3 +230,49 @@ def test_transposed_axes_keep_pixels_where_the_click_was():
     session.annotator.accept()
     rows, columns = np.nonzero(session.labels)
     assert (abs(rows.mean() - 30), abs(columns.mean() - 40)) < (1, 1)
+
+
+def test_inside_a_box_only_is_searched_and_masks_lie_where_they_were_found():
+    session = opened(discs(centres=((30, 40), (60, 90))))
+    assert session.jobs.everything(LOOSE, inside=True) is False
+    assert session.sentences() == ["Draw a box first (Shift+B), and search inside it."]
+    session.draw_box(40, 70, 79, 119)
+    assert session.jobs.everything(LOOSE, inside=True)
+    assert not session.annotator.draft
+    assert session.annotator.accept()
+    rows, columns = np.nonzero(session.labels)
+    assert rows.min() >= 40
+    assert rows.max() <= 79
+    assert columns.min() >= 70
+    assert columns.max() <= 119
+    assert rows.max() - rows.min() > 20
+    assert columns.max() - columns.min() > 25
+
+
+def test_one_thing_runs_at_a_time_and_the_next_one_after_it():
+    session = opened(discs(6), Desk(holds=True))
+    at(session, 0)
+    session.click(0, 30, 40)
+    session.desk.answer()
+    assert session.jobs.follow(0, range(0, 6), kept=False)
+    assert session.jobs.everything(LOOSE, inside=False) is False
+    assert len(session.sentences("info")) == 1
+    session.desk.works[-1].finish()
+    assert session.jobs.everything(LOOSE, inside=False)
+
+
+def test_nothing_to_follow_is_a_sentence():
+    session = opened(discs(6))
+    for kept in (False, True):
+        assert session.jobs.follow(0, range(0, 6), kept=kept) is False
+        assert len(session.sentences("info")) == 1
+
+
+def test_following_again_takes_the_place_of_what_was_found_before():
+    session = opened(discs(6))
+    at(session, 0)
+    session.click(0, 30, 40)
+    session.jobs.follow(0, range(0, 6), kept=False)
+    assert len(session.annotator.found.masks[1]) == 5
+    session.jobs.follow(0, range(0, 3), kept=False)
+    assert len(session.annotator.found.masks[1]) == 2

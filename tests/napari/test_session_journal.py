@@ -68,7 +68,8 @@ def test_an_object_that_was_open_is_open_again():
     session = restored(opened())
     assert session.annotator.open_ids == (1,)
     assert session.annotator.accept()
-    assert session.labels[40, 60] == 1 and set(np.unique(session.labels)) == {0, 1}
+    assert session.labels[40, 60] == 1
+    assert set(np.unique(session.labels)) == {0, 1}
 
 
 def test_the_choice_of_channels_comes_back():
@@ -123,7 +124,8 @@ def test_what_was_kept_since_is_not_written_over():
     assert session.open(session.target.layers[0])
     offers = {each.path: each for each in session.target.offers()}
     assert session.annotator.restore(offers[offer.path])
-    assert session.labels[40, 50] == 1 and session.target.labels is not first
+    assert session.labels[40, 50] == 1
+    assert session.target.labels is not first
 
 
 def test_a_journal_that_is_gone_or_damaged_is_a_sentence():
@@ -137,7 +139,8 @@ def test_a_journal_that_is_gone_or_damaged_is_a_sentence():
     offer.path.write_bytes(b"nothing")
     assert session.annotator.restore(offer) is False
     assert len(session.sentences("error")) == 1
-    assert session.annotator.has_draft and session.annotator.accept()
+    assert session.annotator.has_draft
+    assert session.annotator.accept()
 
 
 def test_only_sessions_of_the_same_picture_are_offered():
@@ -158,7 +161,8 @@ def test_two_pictures_one_after_the_other_keep_their_objects():
     session.click(70, 90)
     other = session.viewer.add_image(picture(1), name="others")
     assert session.open(other)
-    assert not session.annotator.has_draft and session.shown() == {}
+    assert not session.annotator.has_draft
+    assert session.shown() == {}
     session.click(20, 20)
     session.annotator.accept()
     second = session.target.labels
@@ -171,7 +175,8 @@ def test_two_pictures_one_after_the_other_keep_their_objects():
     session.open(session.viewer.layers["cells"], labels=first)
     session.click(80, 20)
     session.annotator.accept()
-    assert first.data[80, 20] == 2 and first.data[40, 50] == 1
+    assert first.data[80, 20] == 2
+    assert first.data[40, 50] == 1
 
 
 def test_using_an_image_again_with_its_labels_goes_on_with_its_objects():
@@ -199,7 +204,8 @@ def test_an_image_that_cannot_be_used_leaves_the_session_as_it_is():
     bad = session.viewer.add_image(np.zeros((1, 1), np.uint8))
     if session.annotator.open_image([bad], ImageChoice((bad.name,))):
         pytest.skip("a single pixel can be used")
-    assert session.target is target and session.annotator.has_draft
+    assert session.target is target
+    assert session.annotator.has_draft
     assert session.annotator.accept()
 
 
@@ -263,4 +269,41 @@ def test_a_late_answer_for_another_picture_says_nothing():
     session.open(session.viewer.add_image(picture(1), name="others"))
     session.sentences()
     desk.answer()
-    assert session.sentences() == [] and not session.annotator.has_draft
+    assert session.sentences() == []
+    assert not session.annotator.has_draft
+
+
+def test_labels_of_another_type_come_back_as_well():
+    session = opened()
+    session.click(40, 50)
+    session.annotator.accept()
+    session.target.labels.data = session.labels.astype(np.uint16)
+    session.click(70, 90)
+    session.annotator.accept()
+    session.target.labels.paint((10, 110), 40_000)
+    expected = session.labels.copy()
+    crashed(session)
+    session = opened()
+    (offer,) = session.target.offers()
+    assert not offer.damage
+    assert session.annotator.restore(offer)
+    np.testing.assert_array_equal(session.labels, expected)
+    assert session.labels.dtype == np.int32
+    assert sorted(session.target.book.records) == [1, 2]
+
+
+def test_labels_that_cannot_hold_what_was_journaled_are_a_sentence():
+    session = opened()
+    session.target.labels.paint((10, 110), 40_000)
+    session.click(40, 50)
+    session.annotator.accept()
+    crashed(session)
+    session = Session()
+    layer = session.viewer.add_image(picture(), name="cells")
+    small = session.viewer.add_labels(np.zeros((96, 128), np.uint8))
+    assert session.open(layer, labels=small)
+    (offer,) = session.target.offers()
+    assert session.annotator.restore(offer) is False
+    assert len(session.sentences("error")) == 1
+    assert not small.data.any()
+    assert session.target.offers() == [offer]

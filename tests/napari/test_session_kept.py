@@ -1,4 +1,4 @@
-"""Kept objects in a session: opened again, deleted, merged and split, and nobody's work destroyed."""
+"""Kept objects in a session: opened again, deleted, merged, split, and no work of others lost."""
 
 import numpy as np
 import pytest
@@ -55,9 +55,11 @@ def test_an_opened_object_has_its_prompts_and_keeps_its_id():
     assert session.annotator.open_ids == (1,)
     session.click(40, 58)
     assert session.annotator.accept()
-    assert session.labels[40, 58] == 1 and sorted(session.target.book.records) == [1, 2]
+    assert session.labels[40, 58] == 1
+    assert sorted(session.target.book.records) == [1, 2]
     session.annotator.undo()
-    assert session.labels[40, 60] == 0 and session.annotator.open_ids == (1,)
+    assert session.labels[40, 60] == 0
+    assert session.annotator.open_ids == (1,)
 
 
 def test_an_object_of_another_program_keeps_its_id_and_what_no_click_points_at():
@@ -70,7 +72,8 @@ def test_an_object_of_another_program_keeps_its_id_and_what_no_click_points_at()
     assert shown == {(y, x) for y in range(20, 60) for x in range(30, 80)}
     session.click(40, 84)
     assert session.annotator.accept()
-    assert session.labels[40, 86] == 17 and session.labels[22, 32] == 17
+    assert session.labels[40, 86] == 17
+    assert session.labels[22, 32] == 17
     assert np.count_nonzero(session.labels == 4) == 100
     session.annotator.undo()
     assert np.count_nonzero(session.labels == 17) == 40 * 50
@@ -119,7 +122,8 @@ def test_a_scribble_across_objects_merges_them_in_one_step():
     np.testing.assert_array_equal(session.labels, before)
     assert session.annotator.has_draft
     session.annotator.redo()
-    assert set(np.unique(session.labels)) == {0, 1, 3} and not session.annotator.has_draft
+    assert set(np.unique(session.labels)) == {0, 1, 3}
+    assert not session.annotator.has_draft
 
 
 def test_a_scribble_through_an_object_splits_it_in_one_step():
@@ -209,7 +213,8 @@ def test_an_open_object_that_cannot_be_kept_yet_keeps_its_id_for_later():
     session.annotator.prompts.set_number(2)
     session.annotator.prompts.add_point(plane, (20.0, 80.0), "object")
     assert session.annotator.accept()
-    assert session.annotator.open_ids == (1,) and sorted(session.annotator.draft.objects) == [1]
+    assert session.annotator.open_ids == (1,)
+    assert sorted(session.annotator.draft.objects) == [1]
     session.annotator.prompts.points.features = {"label": ["object"], "object": [1]}
     assert session.annotator.accept()
     assert sorted(session.target.book.records) == [1, 2, 3]

@@ -1,4 +1,4 @@
-"""Any image: what is kept lies where the click was, in the world, and covers what was seen there."""
+"""Any image: what is kept lies where the click was in the world."""
 
 import dask.array as da
 import numpy as np

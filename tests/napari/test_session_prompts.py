@@ -23,10 +23,12 @@ def test_each_click_is_answered_at_once_and_background_takes_away():
     session = opened()
     session.click(40, 50)
     (first,) = session.shown().values()
-    assert (40, 50) in first and (40, 62) not in first
+    assert (40, 50) in first
+    assert (40, 62) not in first
     session.click(40, 60)
     (both,) = session.shown().values()
-    assert first < both and (40, 60) in both
+    assert first < both
+    assert (40, 60) in both
     session.click(40, 50, sign="background")
     (less,) = session.shown().values()
     assert (40, 50) not in less
@@ -38,7 +40,8 @@ def test_moved_recoloured_and_deleted_points_are_answered_again():
     points = session.annotator.prompts.points
     points.data = np.array([[70.0, 90.0]])
     (moved,) = session.shown().values()
-    assert (70, 90) in moved and (40, 50) not in moved
+    assert (70, 90) in moved
+    assert (40, 50) not in moved
     points.features = {"label": ["background"], "object": [1]}
     assert session.shown() == {}
     assert len(session.sentences("warning")) == 1
@@ -46,14 +49,16 @@ def test_moved_recoloured_and_deleted_points_are_answered_again():
     assert session.shown()
     points.selected_data = {0}
     points.remove_selected()
-    assert session.shown() == {} and not session.annotator.has_draft
+    assert session.shown() == {}
+    assert not session.annotator.has_draft
 
 
 def test_the_points_layer_itself_can_be_deleted():
     session = opened()
     session.click(40, 50)
     session.viewer.layers.remove(session.annotator.prompts.points)
-    assert session.shown() == {} and not session.annotator.has_draft
+    assert session.shown() == {}
+    assert not session.annotator.has_draft
     session.annotator.undo()
     assert session.shown()
     assert len(session.annotator.prompts.points.data) == 1
@@ -65,12 +70,15 @@ def test_a_slow_answer_to_an_older_draft_is_neither_shown_nor_kept():
     session.annotator.discard()
     session.click(70, 100)
     session.desk.answer_first()
-    assert session.shown() == {} and session.annotator.is_waiting
+    assert session.shown() == {}
+    assert session.annotator.is_waiting
     session.desk.answer()
     (shown,) = session.shown().values()
-    assert (70, 100) in shown and (20, 20) not in shown
+    assert (70, 100) in shown
+    assert (20, 20) not in shown
     assert session.annotator.accept()
-    assert session.labels[70, 100] == 1 and session.labels[20, 20] == 0
+    assert session.labels[70, 100] == 1
+    assert session.labels[20, 20] == 0
 
 
 def test_keeping_while_a_mask_is_on_its_way_keeps_that_of_the_newest_prompts():
@@ -79,7 +87,8 @@ def test_keeping_while_a_mask_is_on_its_way_keeps_that_of_the_newest_prompts():
     assert session.annotator.accept() is False
     session.click(40, 62)
     session.desk.answer()
-    assert session.labels[40, 50] == 1 and session.labels[40, 62] == 1
+    assert session.labels[40, 50] == 1
+    assert session.labels[40, 62] == 1
     assert not session.annotator.has_draft
 
 
@@ -90,7 +99,8 @@ def test_prompts_that_were_deleted_are_not_kept_by_the_next_click():
     session.viewer.layers.remove(session.annotator.prompts.points)
     session.click(70, 90)
     session.desk.answer()
-    assert not session.labels.any() and session.annotator.has_draft
+    assert not session.labels.any()
+    assert session.annotator.has_draft
 
 
 def test_two_boxes_are_two_objects_and_points_go_to_the_box_around_them():
@@ -103,10 +113,11 @@ def test_two_boxes_are_two_objects_and_points_go_to_the_box_around_them():
     said = session.annotator.draft.get(1, session.annotator.plane)
     assert [point[:2] for point in said.points] == [(20.0, 20.0)]
     said = session.annotator.draft.get(2, session.annotator.plane)
-    assert [point for point in said.points] == [(70.0, 60.0, 0)]
+    assert list(said.points) == [(70.0, 60.0, 0)]
     assert session.annotator.accept()
     assert sorted(session.target.book.records) == [1, 2]
-    assert session.labels[20, 20] == 1 and session.labels[75, 95] == 2
+    assert session.labels[20, 20] == 1
+    assert session.labels[75, 95] == 2
     assert session.labels[60, 70] == 0
 
 
@@ -118,7 +129,8 @@ def test_the_next_answer_is_another_one_and_the_first_comes_again():
         (shown,) = session.shown().values()
         sizes.append(len(shown))
         session.annotator.next_answer()
-    assert len(set(sizes[:3])) == 3 and sizes[3] == sizes[0]
+    assert len(set(sizes[:3])) == 3
+    assert sizes[3] == sizes[0]
     session.annotator.undo()
     (shown,) = session.shown().values()
     assert len(shown) == sizes[0]
@@ -130,7 +142,8 @@ def test_there_is_a_sentence_where_prompts_say_nothing_of_an_object():
     assert len(session.sentences("warning")) == 1
     assert session.annotator.accept() is False
     assert len(session.sentences("warning")) == 1
-    assert not session.labels.any() and session.annotator.has_draft
+    assert not session.labels.any()
+    assert session.annotator.has_draft
 
 
 def test_what_is_wrong_with_one_object_is_said_once_while_others_go_on():
@@ -154,7 +167,8 @@ def test_an_empty_mask_is_a_sentence_and_is_not_kept():
     session.sentences()
     assert session.annotator.accept() is False
     assert len(session.sentences("warning")) == 1
-    assert not session.labels.any() and session.annotator.has_draft
+    assert not session.labels.any()
+    assert session.annotator.has_draft
 
 
 def test_after_a_failure_keeping_asks_again():
@@ -235,7 +249,8 @@ def test_objects_have_different_bright_colours_that_come_again_after_the_last():
     session.click(40, 50)
     layer = session.annotator.preview.layer
     colours = [tuple(layer.get_color(number)) for number in range(1, 10)]
-    assert len(set(colours)) == 8 and colours[8] == colours[0]
+    assert len(set(colours)) == 8
+    assert colours[8] == colours[0]
     assert all(colour[3] == 1 and max(colour) == 1 for colour in colours[:1])
     assert layer.colormap.map(np.zeros((1, 1), np.uint8))[0, 0, 3] == 0
 

@@ -47,7 +47,8 @@ def test_images_come_in_order_and_one_ends_at_either_end(folder):
     session, run = begun(folder)
     assert session.target.name == "cell01"
     assert run.go(1, None)
-    assert session.target.name == "cell02" and len(session.viewer.layers) == 2
+    assert session.target.name == "cell02"
+    assert len(session.viewer.layers) == 2
     run.go(1, None)
     run.go(1, None)
     assert session.target.name == "cell10"
@@ -95,7 +96,8 @@ def test_what_was_saved_is_not_offered_and_what_was_not_is(folder):
     run.show(0)
     (offer,) = session.target.offers()
     assert session.annotator.restore(offer)
-    assert session.labels[40, 50] == 1 and session.labels[80, 100] == 2
+    assert session.labels[40, 50] == 1
+    assert session.labels[80, 100] == 2
 
 
 def test_the_next_image_is_prepared_after_the_plane_in_view(folder):
