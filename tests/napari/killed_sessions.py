@@ -22,7 +22,7 @@ from sam_plugins import AutomaticSettings
 
 SHAPE = (64, 96)
 KINDS = ["click", "box", "keep", "keep", "keep", "paint", "erase", "undo", "redo", "delete"]
-KINDS += ["click", "everything", "merge", "open", "clear"]
+KINDS += ["click", "everything", "scribble", "merge", "open", "clear"]
 
 
 def picture():
@@ -66,6 +66,7 @@ class Slow:
 
 
 def one_thing(session, rng):
+    """One action: of two, the first alone might be there again, and rightly so."""
     annotator, place = session.annotator, (rng.randrange(SHAPE[0]), rng.randrange(SHAPE[1]))
     at = session.world(*place)
     kind = rng.choice(KINDS)
@@ -89,8 +90,9 @@ def one_thing(session, rng):
         session.jobs.everything(settings, inside=False)
         annotator.accept()
     elif kind == "merge":
-        session.scribble((5, 5), place)
         session.kept.merge(at)
+    elif kind == "scribble":
+        session.scribble((5, 5), place)
     elif kind == "open":
         session.kept.reopen(at)
     elif kind == "delete":
