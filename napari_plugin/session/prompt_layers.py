@@ -260,6 +260,24 @@ class PromptLayers:
             with self._silently():
                 self._shapes.features = _features(list(zip(words, numbers, strict=True)))
 
+    def _part_newest_box(self) -> None:
+        """A box that was drawn beside an object's points is about another object."""
+        numbers, labels = _columns(self._shapes)
+        kind = str(self._shapes.shape_type[-1]) if numbers else "path"
+        if kind in _LINES:
+            return
+        own = numbers[-1]
+        vertices = np.asarray(self._shapes.data[-1], float)
+        low, high = vertices.min(0) - 0.5, vertices.max(0) + 0.5
+        points = [coords for number, _, coords in self._point_entries() if number == own]
+        # On the fixed axes low and high are half a slice apart from the box: the same slice.
+        if not points or any(((low <= p) & (p <= high)).all() for p in points):
+            return
+        numbers[-1] = max([*numbers, *(number for number, *_ in self._point_entries())]) + 1
+        words = [_word(label) for label in labels]
+        with self._silently():
+            self._shapes.features = _features(list(zip(words, numbers, strict=True)))
+
     def _set_defaults(self) -> None:
         defaults = _features([(self.sign, self.number)])
         with self._silently():
@@ -290,6 +308,8 @@ class PromptLayers:
     def _on_data(self, event: Any) -> None:
         finished = str(getattr(event, "action", "changed")) in ("added", "removed", "changed")
         if finished and not self._quiet:
+            if event.source is self._shapes and str(getattr(event, "action", "")) == "added":
+                self._part_newest_box()
             self._on_change()
 
     def _on_features(self, event: Any) -> None:

@@ -145,6 +145,15 @@ class ImagePanel(Panel):
             self.detail.currentData(),
         )
 
+    def show_choice(self, chosen: ImageChoice, detail: str) -> None:
+        """Show the channels, the brightness and the detail that are in use."""
+        choose(self.axis, chosen.channel_axis)
+        self._axes()
+        for box, shown in zip(self.channels, chosen.channels or (), strict=False):
+            box.setValue(shown)
+        choose(self.intensity, chosen.intensity)
+        choose(self.detail, detail)
+
     def show_target(self, layer: Any) -> None:
         """Show which Labels layer is in use."""
         choose(self.target, layer)

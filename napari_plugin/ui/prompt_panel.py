@@ -10,7 +10,7 @@ from napari_plugin.session.annotator import Annotator
 from napari_plugin.session.keeping import POLICIES
 from napari_plugin.session.words import answer_words, object_words
 from napari_plugin.ui.keys import KEYS
-from napari_plugin.ui.rows import Panel, button, choice, note, row
+from napari_plugin.ui.rows import Panel, button, choice, choose, note, row
 
 __all__ = ["PromptPanel"]
 
@@ -92,6 +92,7 @@ class PromptPanel(Panel):
     def refresh(self) -> None:
         """Show how things are."""
         seen: Any = self._annotator
+        choose(self.policy, seen.policy)
         self.buttons["prompting"].setChecked(seen.tools.prompting)
         self.buttons["background"].setChecked(seen.tools.sign == "background")
         self.buttons["box"].setChecked(seen.tools.drawing == "box")

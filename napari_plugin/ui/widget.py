@@ -251,11 +251,14 @@ class SamWidget(QWidget):
         self.jobs.follow(axis, range(first, last + 1), kept=kept)
 
     def _open_model(self, name: str, device: str | None, precision: str) -> None:
-        self.annotator.model_changed()
+        # Opening drops what was asked of the former model, so that masks are asked for after it.
         self.service.open(name, device, precision=precision)
+        self.annotator.model_changed()
 
     def _restore(self, recovery: Recovery) -> None:
-        if self.annotator.restore(recovery):
+        target = self.annotator.target
+        if self.annotator.restore(recovery) and target is not None:
+            self.images.show_choice(target.image.choice, target.pictures.detail)
             self.notify("info", f"{recovery.objects} objects are back.")
 
     def _forget(self, recovery: Recovery) -> None:

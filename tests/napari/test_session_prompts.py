@@ -272,3 +272,14 @@ def test_a_click_asks_once_and_before_its_point_is_drawn(scale):
         session.click(*place)
         assert asked == list(range(number + 1))
         desk.answer()
+
+
+def test_a_box_beside_a_click_is_another_object_and_one_around_it_the_same():
+    session = opened()
+    session.click(20, 20)
+    session.draw_box(50, 60, 80, 100)
+    assert sorted(session.annotator.draft.objects) == [1, 2]
+    session.annotator.discard()
+    session.click(60, 70)
+    session.draw_box(50, 60, 80, 100)
+    assert sorted(session.annotator.draft.objects) == [1]
