@@ -219,7 +219,7 @@ class Annotator:
             self.notify("info", "There is nothing to keep yet: click on an object first.")
             return False
         # Asks for nothing, unless the model failed before.
-        self.answers.want(self.draft, self.plane)
+        self.answers.want(self.draft, self.plane, again=True)
         if self.answers.pending:
             self._accepting = True
             self.changed()

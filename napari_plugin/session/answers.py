@@ -73,6 +73,7 @@ class Answers:
         self._known: dict[Key, Answer] = {}
         self._draft = Draft()
         self._asked: dict[Key, PromptSet] = {}
+        self._failed: dict[Key, PromptSet] = {}
         self._request = 0
 
     @property
@@ -99,10 +100,14 @@ class Answers:
         """Forget every answer: the picture or the model is another one."""
         self._known.clear()
         self._asked.clear()
+        self._failed.clear()
         self._request += 1
 
-    def want(self, draft: Draft, view: Plane | None) -> None:
-        """Ask for all masks of a draft that are not known; those of the plane in view first."""
+    def want(self, draft: Draft, view: Plane | None, *, again: bool = False) -> None:
+        """Ask for all masks of a draft that are not known; those of the plane in view first.
+
+        What the model could not answer is not asked a second time, unless `again` says so.
+        """
         self._draft = draft
         alive = {(number, plane) for number, plane, _ in draft.prompts()}
         self._known = {key: answer for key, answer in self._known.items() if key in alive}
@@ -112,9 +117,9 @@ class Answers:
             if self.get(number, plane) is None
         ]
         wanted = {(number, plane): said for number, plane, said in missing}
-        if wanted and wanted == self._asked:
+        if wanted and (wanted == self._asked or (wanted == self._failed and not again)):
             return
-        self._asked = wanted
+        self._asked, self._failed = wanted, {}
         self._request = request = self._request + 1
         if not missing:
             return
@@ -144,7 +149,7 @@ class Answers:
     def _broken(self, request: int, error: Exception) -> None:
         if request != self._request:
             return
-        self._asked.clear()
+        self._asked, self._failed = {}, self._asked
         self._on_failed(error)
 
 
