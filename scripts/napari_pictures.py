@@ -214,7 +214,8 @@ def refine() -> None:
     studio = Studio("nuclei")
     grey = gaussian(np.asarray(studio.layer.data).astype(float), 4)
     found = label(grey > 0.6 * threshold_otsu(grey)).astype(np.int32)
-    other = studio.viewer.add_labels(found, name="threshold")
+    place = {"scale": studio.layer.scale, "units": studio.layer.units}
+    other = studio.viewer.add_labels(found, name="threshold", **place)
     # A component that is two nuclei.
     parts = [np.unique(sample.truth[found == n]) for n in range(1, found.max() + 1)]
     sizes = [((found == n).sum(), n) for n, seen in enumerate(parts, 1) if (seen > 0).sum() == 2]

@@ -310,4 +310,17 @@ class Target:
                 f"{layer.name} cannot be written to ({type(layer.data).__name__}): choose another "
                 "Labels layer, or a new one."
             )
+        if not self._lies_on_image(layer):
+            self._warn(
+                f"{layer.name} does not lie where {self.name} lies: objects are written into its "
+                "pixels all the same. Give it the scale and the translation of the image to see "
+                "them in their places."
+            )
         return layer
+
+    def _lies_on_image(self, layer: Any) -> bool:
+        return all(
+            np.allclose(*(getattr(x, "affine_matrix", x) for x in (getattr(layer, name), value)))
+            for name, value in self.placed().items()
+            if name in ("scale", "translate", "rotate", "shear", "affine")
+        )

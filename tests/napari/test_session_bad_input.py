@@ -245,3 +245,13 @@ def test_layers_that_cannot_take_the_objects_are_named():
             assert session.annotator.accept()
             assert int(np.asarray(session.labels)[40, 50]) == 1
     assert OBJECTS_NAME not in session.viewer.layers
+
+
+@pytest.mark.parametrize("scale", [(0.5, 0.5), (1.0, 1.0)])
+def test_labels_that_lie_elsewhere_than_the_image_are_said_to(scale):
+    session = Session()
+    image = session.viewer.add_image(np.zeros((96, 128), np.uint8), scale=(0.5, 0.5))
+    labels = session.viewer.add_labels(np.zeros((96, 128), int), name="cellpose", scale=scale)
+    assert session.open(image, labels=labels)
+    said = session.sentences("warning")
+    assert [("cellpose" in each) for each in said] == ([] if scale == (0.5, 0.5) else [True])
