@@ -46,6 +46,13 @@ def wait_until() -> Callable[..., None]:
     return wait
 
 
+@pytest.fixture(scope="session", autouse=True)
+def qt_where_required() -> None:
+    """Where windows are required, files that need Qt must not skip for want of it."""
+    if "display" in os.environ.get("SAM_PLUGINS_REQUIRE", "").split(","):
+        import qtpy.QtWidgets  # noqa: F401
+
+
 @pytest.fixture
 def window(require: Callable[..., Any]) -> Iterator[Any]:
     """A real napari window, shown; closed afterwards."""

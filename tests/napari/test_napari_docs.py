@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("napari")
+pytest.importorskip("qtpy.QtWidgets", exc_type=ImportError)
 
 from typer.main import get_command
 

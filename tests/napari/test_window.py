@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("napari")
+pytest.importorskip("qtpy.QtWidgets", exc_type=ImportError)
 
 from display_of_tests import has_display
 from hands import Hands
