@@ -72,7 +72,14 @@ class Hands:
         row, column = size / 2 + (world - np.array(camera.center[-2:])) * camera.zoom
         return QPoint(round(column), round(row))
 
-    def click(self, xy: Sequence[float], *, ctrl: bool = False, shift: bool = False) -> None:
+    def click(
+        self,
+        xy: Sequence[float],
+        *,
+        ctrl: bool = False,
+        shift: bool = False,
+        right: bool = False,
+    ) -> None:
         """Click on a pixel of the image."""
         modifier = Qt.KeyboardModifier.NoModifier
         if ctrl:
@@ -82,7 +89,8 @@ class Hands:
         where = self.place(xy)
         QTest.mouseMove(self.canvas, where)
         self.settle(0.05)
-        QTest.mouseClick(self.canvas, Qt.MouseButton.LeftButton, modifier, where)
+        button = Qt.MouseButton.RightButton if right else Qt.MouseButton.LeftButton
+        QTest.mouseClick(self.canvas, button, modifier, where)
         self.wait(lambda: not self.session.is_waiting, what="a mask")
         self.settle()
 

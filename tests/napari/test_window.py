@@ -65,6 +65,10 @@ def test_prompt_keep_undo_everything(hands, window):
     hands.key("U")
     (said,) = hands.session.draft.objects[1].values()
     assert [point[2] for point in said.points] == [1]
+    hands.click(outside, right=True)
+    (said,) = hands.session.draft.objects[1].values()
+    assert [point[2] for point in said.points] == [1, 0]
+    hands.key("U")
     before = np.asarray(shown.data).sum()
     hands.key("G")
     assert hands.widget.prompts.answer.text().startswith("answer 2 of 3")
