@@ -171,8 +171,14 @@ def test_killed_at_any_instant_nobody_waits_and_every_answer_is_right(opened, se
 
 def test_everything_mode_runs_whole_in_the_other_process(opened):
     worker, image = opened(), sample_image(96, 96)
-    found = list(worker.generate_masks(image, SETTINGS))
-    expected = list(generate_masks(FakeSegmenter(), image, SETTINGS))
+    found, expected = (
+        # Only a process that has not done so before compiles what measures masks, and says so.
+        [item for item in events if getattr(item, "message", "") != "Preparing"]
+        for events in (
+            worker.generate_masks(image, SETTINGS),
+            generate_masks(FakeSegmenter(), image, SETTINGS),
+        )
+    )
     assert [type(item) for item in found] == [type(item) for item in expected]
     for ours, theirs in zip(found, expected, strict=True):
         if isinstance(ours, MaskRecord):
