@@ -290,8 +290,11 @@ class SamWidget(QWidget):
             self._export.stop()
 
     def _open_series(self, folder: Path) -> None:
-        self.series.open(folder)
-        self.folder.show_series(self.series.series)
+        def opened() -> None:
+            self.series.open(folder)
+            self.folder.show_series(self.series.series)
+
+        self.warming.then(opened)
 
     def _step_series(self, by: int, state: Any) -> None:
         self.series.go(by, state)
