@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QAbstractButton, QComboBox, QSpinBox, QWidget
 
 from napari_plugin.ui.keys import KEYS
 from sam_plugins import load_sample, load_volume_sample
+from sam_plugins.formats import read_label_tiff
 from sam_plugins.masks import mask_iou, mask_to_box
 
 pytestmark = [pytest.mark.window, pytest.mark.slow]
@@ -303,3 +304,64 @@ def test_make_napari_opens_a_window_that_is_ready_for_clicks(
     monkeypatch.setattr(napari, "run", look)
     assert command.main() == 0
     assert seen == [(["Nuclei through z", "Fluorescent nuclei"], True)]
+
+
+def test_a_series_is_saved_as_one_goes_and_exported(hands, window, tmp_path):
+    from PIL import Image
+
+    sample = load_sample("nuclei")
+    folder, out = tmp_path / "wells", tmp_path / "export"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        Image.fromarray(sample.image[..., 0]).save(folder / f"{name}.png")
+
+    def begun(name):
+        hands.wait(
+            lambda: hands.session.target is not None and hands.session.target.name == name,
+            what=f"the picture {name}",
+        )
+        hands.image = hands.session.target.layers[0]
+        hands.settle()
+
+    def pressed(text):
+        (button,) = (b for b in panel.findChildren(QAbstractButton) if b.text() == text)
+        hands.press(button)
+
+    panel = hands.widget.folder
+    hands.widget._open_series(folder)
+    begun("a")
+    hands.wait(lambda: hands.widget.service.state.phase == "ready", what="the model")
+    hands.click(sample.points[0][:2])
+    hands.key("K")
+    kept = hands.labels().copy()
+    assert kept.any()
+
+    export = hands.widget.export
+    hands.widget.tabs.setCurrentWidget(export)
+    export.folder.setText(str(out))
+    hands.press(export.go)
+    hands.wait(lambda: hands.widget._export is None, what="the files")
+    assert sorted(path.name for path in out.iterdir()) == ["a.labels.ome.tif", "a.sam.json"]
+    np.testing.assert_array_equal(read_label_tiff(out / "a.labels.ome.tif").labels, kept)
+    hands.press(export.go)
+    hands.wait(lambda: hands.widget._export is None, what="the refusal")
+    assert any("would have to be replaced" in text for kind, text in hands.said if kind == "error")
+
+    hands.widget.tabs.setCurrentWidget(panel)
+    pressed("Done")
+    begun("b")
+    assert not hands.labels().any()
+    pressed("Skip")
+    begun("c")
+    hands.shot("third")
+    assert [entry.state for entry in hands.widget.series.series.entries] == [
+        "done",
+        "skipped",
+        "open",
+    ]
+    pressed("Previous")
+    begun("b")
+    pressed("Previous")
+    begun("a")
+    np.testing.assert_array_equal(hands.labels(), kept)
+    assert [layer.name for layer in window.layers if type(layer).__name__ == "Image"] == ["a"]
