@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 __all__ = ["Task"]
@@ -46,7 +46,8 @@ class Task:
     def _run(self) -> None:
         ended: Exception | str | None = None
         try:
-            with closing(self._make()) as events:  # type: ignore[type-var]
+            events: Any = self._make()
+            with closing(events) if hasattr(events, "close") else nullcontext():
                 for event in events:
                     if self._stop.is_set():
                         ended = "stopped"

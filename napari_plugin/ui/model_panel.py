@@ -6,8 +6,9 @@ from typing import Any
 from qtpy.QtWidgets import QFileDialog, QProgressBar
 
 from napari_plugin.ui.rows import Panel, button, choice, choose, note
+from sam_plugins import KnownModel
 
-__all__ = ["ModelPanel"]
+__all__ = ["ModelPanel", "described"]
 
 _FILE = "another file"
 _DEVICES = (("best one here", None), ("cpu", "cpu"), ("cuda", "cuda"), ("mps", "mps"))
@@ -84,3 +85,11 @@ class ModelPanel(Panel):
             name = path
         self._last = name
         self._open_model(name, self.device.currentData(), self.precision.currentData())
+
+
+def described(model: KnownModel) -> str:
+    """A model as a line of a list: what it costs to have it."""
+    if model.here:
+        return model.name
+    size = "" if model.size_bytes is None else f" of {model.size_bytes / 1e6:,.0f} MB"
+    return f"{model.name} (download{size})"

@@ -1,6 +1,5 @@
 """The dock widget: puts the session, the model and the panels together."""
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,14 +17,16 @@ from napari_plugin.session.exporting import exported
 from napari_plugin.session.jobs import Jobs
 from napari_plugin.session.kept import KeptObjects
 from napari_plugin.session.series_run import SeriesRun
+from napari_plugin.session.target import Target
 from napari_plugin.session.task import Task
 from napari_plugin.session.words import hint
 from napari_plugin.ui.bridge import Bridge
+from napari_plugin.ui.ending import once
 from napari_plugin.ui.everything_panel import EverythingPanel
 from napari_plugin.ui.export_panel import ExportPanel
 from napari_plugin.ui.image_panel import ImagePanel
 from napari_plugin.ui.keys import bind_keys, unbind_keys
-from napari_plugin.ui.model_panel import ModelPanel
+from napari_plugin.ui.model_panel import ModelPanel, described
 from napari_plugin.ui.mouse import CanvasClicks
 from napari_plugin.ui.prompt_panel import PromptPanel
 from napari_plugin.ui.recovery_bar import RecoveryBar
@@ -34,7 +35,6 @@ from napari_plugin.ui.series_panel import SeriesPanel
 from napari_plugin.ui.volume_panel import VolumePanel
 from napari_plugin.ui.warming import Warming
 from sam_plugins import (
-    KnownModel,
     Progress,
     SamPluginsError,
     default_settings,
@@ -42,8 +42,6 @@ from sam_plugins import (
 )
 
 __all__ = ["SamWidget"]
-
-_log = logging.getLogger(__name__)
 
 _SHOW: dict[str, Callable[[str], None]] = {
     "info": show_info,
@@ -97,7 +95,7 @@ class SamWidget(QWidget):
         self._sweep.start()
         napari_viewer.scene.camera.events.connect(self._on_camera)
         napari_viewer.layers.selection.events.active.connect(self._on_selection)
-        self._ending = _ending(
+        self._ending = once(
             [
                 self.jobs.close,
                 self.clicks.close,
@@ -136,7 +134,7 @@ class SamWidget(QWidget):
         )
         self.volume = VolumePanel(self._follow, self.jobs.stop)
         self.models = ModelPanel(
-            [(model.name, _described(model)) for model in known_models()],
+            [(model.name, described(model)) for model in known_models()],
             self._open_model,
             self.service.cancel_download,
         )
@@ -243,9 +241,24 @@ class SamWidget(QWidget):
             self.images.status.setText(f"Objects of {target.name} go to {target.labels.name}.")
             for sentence in target.image.notes():
                 self.notify("warning", sentence)
-            self.recovery.offer(target.offers())
+            self._look_for_offers(target)
         self.annotator.tools.set_prompting(True)
         self.tabs.setCurrentWidget(self.prompts)
+
+    def _look_for_offers(self, target: Target) -> None:
+        """Offer what was not saved on this picture, once the journals are read."""
+        self.recovery.offer([])
+
+        def offer(found: list[Recovery]) -> None:
+            if target is self.annotator.target:
+                self.recovery.offer(found)
+
+        def ended(how: Exception | str | None) -> None:
+            if isinstance(how, Exception):
+                self.notify("warning", f"Journals could not be looked through: {how}")
+
+        # Journals may be many and large: the window does not wait for them.
+        Task(lambda: iter([target.offers()]), self.bridge.deliver, offer, ended)
 
     def _follow(self, axis: int, first: int, last: int, kept: bool) -> None:
         self.jobs.follow(axis, range(first, last + 1), kept=kept)
@@ -372,26 +385,3 @@ class SamWidget(QWidget):
         self.images.disconnect()
         self.viewer.canvas.overlays.text.visible = False
         self._ending()
-
-
-def _described(model: KnownModel) -> str:
-    """A model as a line of a list: what it costs to have it."""
-    if model.here:
-        return model.name
-    size = "" if model.size_bytes is None else f" of {model.size_bytes / 1e6:,.0f} MB"
-    return f"{model.name} (download{size})"
-
-
-def _ending(calls: Sequence[Callable[[], Any]]) -> Callable[..., None]:
-    """What is to be done once, in order, when the widget goes or has gone; nothing of Qt in it."""
-    left = list(calls)
-
-    def end(*_: Any) -> None:
-        while left:
-            call = left.pop(0)
-            try:
-                call()
-            except Exception:
-                _log.exception("Something could not be ended.")
-
-    return end

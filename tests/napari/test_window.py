@@ -189,7 +189,7 @@ def test_restart_and_restore(window, wait_until, shots):
     (layer,) = window.open_sample("sam-plugins", "nuclei")
     second = Hands(window, wait_until, shots, "restored")
     second.use(layer)
-    assert second.widget.recovery.isVisible()
+    second.wait(second.widget.recovery.isVisible, what="the offer")
     second.shot("offered")
     assert not second.labels().any()
     second.press(second.widget.recovery.take)
