@@ -1,5 +1,9 @@
 """The main path in a real window: real clicks, drags and keys, the real `nano` in its process."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -167,38 +171,35 @@ def test_follow_through_z(hands, window):
     assert not hands.labels().any()
 
 
-def test_restart_and_restore(window, wait_until, shots):
-    sample = load_sample("nuclei")
-    (layer,) = window.open_sample("sam-plugins", "nuclei")
-    first = Hands(window, wait_until, shots, "restart")
-    first.use(layer)
-    first.click(sample.points[0][:2])
-    first.key("K")
-    first.click(sample.points[0][:2], shift=True)
-    target = first.session.target
-    target.labels.brush_size = 8
-    target.labels.paint((20, 30), 7)
-    kept = first.labels().copy()
-    # A crash: nothing is closed, the lock goes with the process.
-    first.wait(lambda: target.watch.sweep() == 0)
-    target.journal._lock.release()
-    target.journal.close = lambda **_: None
-    first.close()
-    window.layers.clear()
+def test_a_killed_window_is_taken_up_by_the_next(hands, window, tmp_path):
+    path = tmp_path / "labels.npy"
+    script = Path(__file__).with_name("killed_window.py")
+    first = subprocess.Popen(
+        [sys.executable, str(script), str(path)], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    try:
+        said = first.stdout.readline()
+        assert said == "kept\n"
+    finally:
+        first.kill()
+        first.wait()
+    kept = np.load(path)
+    assert set(np.unique(kept)) == {0, 1, 7}
 
     (layer,) = window.open_sample("sam-plugins", "nuclei")
-    second = Hands(window, wait_until, shots, "restored")
-    second.use(layer)
-    second.wait(second.widget.recovery.isVisible, what="the offer")
-    second.shot("offered")
-    assert not second.labels().any()
-    second.press(second.widget.recovery.take)
-    np.testing.assert_array_equal(second.labels(), kept)
-    second.wait(lambda: not second.session.is_waiting)
-    assert second.session.open_ids == (1,)
-    assert not second.widget.recovery.isVisible()
-    second.shot("restored")
-    second.close()
+    hands.use(layer)
+    hands.wait(hands.widget.recovery.isVisible, what="the offer")
+    hands.shot("offered")
+    assert not hands.labels().any()
+    hands.press(hands.widget.recovery.take)
+    np.testing.assert_array_equal(hands.labels(), kept)
+    # What was open is open again, with the click that was not kept.
+    hands.wait(lambda: not hands.session.is_waiting)
+    assert hands.session.open_ids == (1,)
+    (said,) = hands.session.draft.objects[1].values()
+    assert [point[2] for point in said.points] == [1, 0]
+    assert not hands.widget.recovery.isVisible()
+    hands.shot("restored")
 
 
 def test_keys_work_whichever_layer_is_active_and_are_not_naparis(hands, window):
