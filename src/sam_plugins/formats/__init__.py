@@ -4,6 +4,7 @@ One file per format. Everything here is NumPy, Pillow, tifffile and pycocotools;
 model.
 """
 
+from sam_plugins.formats.brush_rle import brush_rle_to_crop, crop_to_brush_rle
 from sam_plugins.formats.coco import CocoImage, from_coco, read_coco, to_coco, write_coco
 from sam_plugins.formats.geojson import (
     ObjectNote,
@@ -46,6 +47,8 @@ __all__ = [
     "Outline",
     "OutputMode",
     "PlaneIndex",
+    "brush_rle_to_crop",
+    "crop_to_brush_rle",
     "crop_to_rle",
     "decode_roi",
     "encode_roi",
