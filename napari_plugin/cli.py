@@ -84,7 +84,8 @@ def _answer(
     any_model: bool,
 ) -> "Answer | None":
     """What asks the model of a document about its image; nothing is opened if nothing is asked."""
-    from napari_plugin.export.headless import answers_of, found_paths, image_layers, opened_image
+    from napari_plugin.export.headless import answers_of, found_paths, opened_image
+    from napari_plugin.layers import image_layers
 
     if not document.asks:
         return None

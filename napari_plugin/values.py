@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_plugins import Interaction
 from sam_plugins.errors import PromptError
 from sam_plugins.types import Box, Rle
 
@@ -106,6 +107,19 @@ class PromptSet:
 
     def __bool__(self) -> bool:
         return bool(self.points or self.boxes or self.scribbles or self.mask)
+
+    def interaction(self) -> Interaction:
+        """The prompts as the core takes them; of several boxes the last one counts.
+
+        The session and a replay ask by this alone, so that they ask the same.
+        """
+        return Interaction(
+            points=self.points,
+            box=self.boxes[-1] if self.boxes else None,
+            scribbles=tuple((line.vertices, line.label) for line in self.scribbles),
+            mask=self.mask,
+            answer=self.answer,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""

@@ -1,4 +1,4 @@
-"""What a replay needs without a window: image layers from files, and a model's answers."""
+"""What a replay needs without a window: the files of an image, and a model's answers."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -8,11 +8,11 @@ from typing import Any, Protocol
 from napari_plugin.export.provenance import Provenance
 from napari_plugin.export.replay import Answer
 from napari_plugin.values import Plane, PlaneMask, PromptSet
-from sam_plugins import Interaction, Refiner, TiledImage
+from sam_plugins import Refiner, TiledImage
 from sam_plugins.errors import ImageError
 from sam_plugins.ports import ImageSource, Segmenter
 
-__all__ = ["PlaneSources", "answers_of", "found_paths", "image_layers", "opened_image"]
+__all__ = ["PlaneSources", "answers_of", "found_paths", "opened_image"]
 
 _PLANES = 4
 
@@ -51,40 +51,6 @@ def found_paths(document: Provenance, folder: Path) -> list[Path]:
             )
         paths.append(found)
     return paths
-
-
-def image_layers(paths: Sequence[Path]) -> list[Any]:
-    """Image layers as napari makes them of files, with whatever reader is installed.
-
-    Raises
-    ------
-    ImageError
-        If a file cannot be read, or holds no image.
-    """
-    import npe2
-    from napari.layers import Image, Layer
-
-    npe2.PluginManager.instance().discover()
-    layers = []
-    for path in paths:
-        try:
-            found = npe2.read([str(path)], stack=False)
-            for data, *more in found:
-                options: Any = more[0] if more else {}
-                kind: Any = more[1] if len(more) > 1 else "image"
-                layer = Layer.create(data, {"name": path.stem, **options}, kind)
-                layers += [layer] if isinstance(layer, Image) else []
-        except Exception as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise ImageError(
-                f"napari cannot read '{path}' ({reason.rstrip('.')}): check the file, or install "
-                "the plugin that it was opened with."
-            ) from error
-    if not layers:
-        raise ImageError(
-            f"{', '.join(map(str, paths))} holds no image: give the file of the image."
-        )
-    return layers
 
 
 def opened_image(
@@ -158,15 +124,7 @@ def answers_of(
         refiners[plane] = refiner
         if len(refiners) > _PLANES:
             refiners.popitem(last=False)
-        found = refiner.answer(
-            Interaction(
-                points=said.points,
-                box=said.boxes[-1] if said.boxes else None,
-                scribbles=tuple((line.vertices, line.label) for line in said.scribbles),
-                mask=said.mask,
-                answer=said.answer,
-            )
-        )
+        found = refiner.answer(said.interaction())
         return PlaneMask(plane, found.box, found.crop)
 
     return answer

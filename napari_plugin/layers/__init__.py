@@ -4,6 +4,7 @@ No Qt here: layer objects, ``viewer.dims`` and arrays.
 """
 
 from napari_plugin.layers.choice import ImageChoice
+from napari_plugin.layers.files import image_layers
 from napari_plugin.layers.fingerprint import fingerprint
 from napari_plugin.layers.geometry import (
     crop_kwargs,
@@ -22,6 +23,7 @@ __all__ = [
     "data_to_plane",
     "fingerprint",
     "guess_channel_axis",
+    "image_layers",
     "labels_kwargs",
     "plane_to_data",
     "world_to_plane",

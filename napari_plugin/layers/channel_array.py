@@ -1,19 +1,19 @@
 """One array of a layer, read by plane and window: rows first, channels last."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_plugin.values import Plane, plane_slices
-from sam_plugins.errors import ImageError, SamPluginsError
+from sam_plugins.images import reading
 from sam_plugins.types import Box
 
 __all__ = ["ChannelArray"]
 
 _MOST_IN_ONE_PIECE = 2**26
+_ADVICE = "its file may be missing, closed or damaged, open it again"
 
 
 class ChannelArray:
@@ -105,24 +105,9 @@ class ChannelArray:
 
     def _at(self, where: list[Any], plane: Plane, axis: int | None = None) -> NDArray[Any]:
         """Read, and bring rows, columns and channels into this order."""
-        with _reading(self.name):
+        with reading(f"The image '{self.name}'", _ADVICE):
             values = np.asarray(self.array[tuple(where)])
         kept = [number for number, part in enumerate(where) if isinstance(part, slice)]
         order = [plane.rows, plane.columns, *(() if axis is None else (axis,))]
         values = values.transpose([kept.index(number) for number in order])
         return values.astype(values.dtype.newbyteorder("="), copy=False)
-
-
-@contextmanager
-def _reading(name: str) -> Iterator[None]:
-    """Turn whatever a storage library raises into one `ImageError`."""
-    try:
-        yield
-    except (SamPluginsError, MemoryError):
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ImageError(
-            f"The image '{name}' cannot be read there ({reason.rstrip('.')}): its file may be "
-            "missing, closed or damaged, open it again."
-        ) from error

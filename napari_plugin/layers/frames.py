@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from napari_plugin.layers.brightness import Brightness, Channel, to_rgb
 from napari_plugin.values import Plane
-from sam_plugins.errors import ImageError
+from sam_plugins.images import checked_window
 from sam_plugins.types import Box, Image
 
 __all__ = ["PlaneFrames"]
@@ -67,25 +67,16 @@ class PlaneFrames:
             If the frame or the region is not there, the data cannot be read there, or all of the
             image is NaN.
         """
-        frames, height, width = self._shape
-        if not 0 <= index < frames:
-            raise ImageError(f"'{self.name}' has frames 0 to {frames - 1}, found {index}.")
-        box = (0, 0, width, height) if region is None else region
-        x0, y0, x1, y1 = (int(value) for value in box)
-        if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
-            raise ImageError(
-                f"Region {(x0, y0, x1, y1)} must have an area and lie within '{self.name}', which "
-                f"is {width} wide and {height} high."
-            )
+        window = checked_window(f"'{self.name}'", self._shape, index, region)
         plane = self._plane if self._axis is None else self._plane.at(self._axis, index)
         limits = self._brightness.limits()
         array = self._channels[0].array
         if all(channel.array is array for channel in self._channels):
             numbers = [channel.number for channel in self._channels]
-            values = array.read(plane, (x0, y0, x1, y1), numbers)
+            values = array.read(plane, window, numbers)
             return to_rgb([values[:, :, i] for i in range(len(numbers))], limits)
         parts = [
-            channel.array.read(plane, (x0, y0, x1, y1), [channel.number])[:, :, 0]
+            channel.array.read(plane, window, [channel.number])[:, :, 0]
             for channel in self._channels
         ]
         return to_rgb(parts, limits)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from napari_plugin.session.draft import Draft, as_interaction
+from napari_plugin.session.draft import Draft
 from napari_plugin.session.pictures import Pictures
 from napari_plugin.values import Plane, PlaneMask, PromptSet
 from sam_plugins.errors import PromptError
@@ -157,7 +157,7 @@ def _answer(
     pictures: Pictures, segmenter: Segmenter, number: int, plane: Plane, said: PromptSet
 ) -> Answer:
     try:
-        found = pictures.refiner(segmenter, plane, number).answer(as_interaction(said))
+        found = pictures.refiner(segmenter, plane, number).answer(said.interaction())
     except PromptError as error:
         return Answer(said=said, mask=None, problem=str(error))
     return Answer(

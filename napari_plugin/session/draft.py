@@ -6,10 +6,9 @@ from types import MappingProxyType
 from typing import Any
 
 from napari_plugin.values import Plane, PromptSet
-from sam_plugins import Interaction
 from sam_plugins.errors import PromptError
 
-__all__ = ["Draft", "as_interaction", "ids_of", "state_of"]
+__all__ = ["Draft", "ids_of", "state_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +98,6 @@ class Draft:
 
 def _plain(draft: Draft) -> dict[int, dict[Plane, PromptSet]]:
     return {number: dict(planes) for number, planes in draft.objects.items()}
-
-
-def as_interaction(said: PromptSet) -> Interaction:
-    """The prompts of one object on one plane, as the core takes them.
-
-    Of several boxes the last one counts.
-    """
-    return Interaction(
-        points=said.points,
-        box=said.boxes[-1] if said.boxes else None,
-        scribbles=tuple((line.vertices, line.label) for line in said.scribbles),
-        mask=said.mask,
-        answer=said.answer,
-    )
 
 
 def state_of(draft: Draft, ids: Mapping[int, int]) -> dict[str, Any]:

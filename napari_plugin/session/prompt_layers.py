@@ -97,11 +97,6 @@ class PromptLayers:
         """The Shapes layer, or None while nothing was drawn."""
         return self._shapes
 
-    @property
-    def drawn_points(self) -> Any:
-        """The Points layer, or None while there was no point."""
-        return self._points
-
     def holds(self, layer: Any) -> bool:
         """Whether a layer is one of the two."""
         return layer is not None and (layer is self._points or layer is self._shapes)

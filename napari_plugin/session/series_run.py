@@ -7,8 +7,13 @@ from typing import Any
 import numpy as np
 
 from napari_plugin.export import axis_letters
-from napari_plugin.export.headless import image_layers
-from napari_plugin.layers import ImageChoice, LayerImage, guess_channel_axis, labels_kwargs
+from napari_plugin.layers import (
+    ImageChoice,
+    LayerImage,
+    guess_channel_axis,
+    image_layers,
+    labels_kwargs,
+)
 from napari_plugin.session.annotator import Annotator
 from napari_plugin.session.pictures import Pictures
 from napari_plugin.session.series import Entry, Series, State

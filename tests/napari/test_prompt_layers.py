@@ -9,7 +9,7 @@ pytest.importorskip("napari")
 
 from napari.components import ViewerModel
 
-from napari_plugin.session.draft import Draft, as_interaction
+from napari_plugin.session.draft import Draft
 from napari_plugin.session.prompt_layers import PromptLayers
 from napari_plugin.values import Plane, PromptSet, Scribble
 
@@ -144,7 +144,7 @@ def test_interactions_are_what_was_said():
         scribbles=(Scribble(((1, 1), (4, 4)), 0),),
         answer=1,
     )
-    asked = as_interaction(said)
+    asked = said.interaction()
     assert asked.points == said.points
     assert asked.box == (1, 1, 6, 6)
     assert asked.scribbles == ((((1, 1), (4, 4)), 0),)

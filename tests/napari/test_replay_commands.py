@@ -21,6 +21,7 @@ from napari_plugin.export import (
     paint_operation,
     replay,
 )
+from napari_plugin.layers import image_layers
 from napari_plugin.values import Plane, PlaneMask, PromptSet
 from sam_plugins import open_segmenter, open_source
 from sam_plugins.errors import ImageError
@@ -226,8 +227,8 @@ def _with_paths(made, paths):
 def test_files_become_the_layers_that_napari_makes(tmp_path, picture, require):
     require("napari")
     tifffile.imwrite(tmp_path / "cells.tif", picture)
-    (layer,) = headless.image_layers([tmp_path / "cells.tif"])
+    (layer,) = image_layers([tmp_path / "cells.tif"])
     assert (layer.name, tuple(layer.data.shape)) == ("cells", SHAPE)
     (tmp_path / "notes.xyz").write_text("no image")
     with pytest.raises(ImageError, match=r"notes\.xyz"):
-        headless.image_layers([tmp_path / "notes.xyz"])
+        image_layers([tmp_path / "notes.xyz"])

@@ -21,7 +21,7 @@ from napari_plugin.export import (
     paint_operation,
     replay,
 )
-from napari_plugin.layers import ImageChoice, LayerImage, fingerprint
+from napari_plugin.layers import ImageChoice, LayerImage, fingerprint, image_layers
 from napari_plugin.values import Plane, PlaneMask, PromptSet
 from sam_plugins import open_segmenter
 
@@ -117,7 +117,7 @@ def test_one_command_makes_the_same_masks_from_the_file(tmp_path, require, case)
     image = disks(leading, dtype, colours)
     photometric = "rgb" if colours else "minisblack"
     tifffile.imwrite(tmp_path / "cells.tif", image, photometric=photometric)
-    layers = headless.image_layers([tmp_path / "cells.tif"])
+    layers = image_layers([tmp_path / "cells.tif"])
     labels = annotated(tmp_path, layers, ImageChoice(("cells",), **options), plane)
     assert [int((labels == n).sum()) > 1000 for n in (1, 2)] == [True, True]
     checked = tmp_path / "cells.labels.ome.tif"
@@ -130,7 +130,7 @@ def test_another_image_is_refused_unless_asked_for(tmp_path, require):
     require("napari")
     image = disks((3,), np.uint16)
     tifffile.imwrite(tmp_path / "cells.tif", image)
-    layers = headless.image_layers([tmp_path / "cells.tif"])
+    layers = image_layers([tmp_path / "cells.tif"])
     annotated(tmp_path, layers, ImageChoice(("cells",)), Plane(1, 2, (1, 0, 0)))
     (tmp_path / "cells.tif").rename(tmp_path / "moved.tif")
     document = tmp_path / "cells.sam.json"

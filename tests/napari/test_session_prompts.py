@@ -263,7 +263,7 @@ def test_a_click_asks_once_and_before_its_point_is_drawn(scale):
     latest = desk.latest
 
     def noted(slot, *work):
-        points = session.annotator.prompts.drawn_points
+        points = session.annotator.prompts._points
         asked.append(0 if points is None else len(points.data))
         latest(slot, *work)
 

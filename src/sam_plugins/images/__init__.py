@@ -10,13 +10,16 @@ from sam_plugins.images.arrays import as_rgb
 from sam_plugins.images.files import load_image, page_count
 from sam_plugins.images.intensity import Intensity, intensity_limits, to_uint8
 from sam_plugins.images.limits import Limits
+from sam_plugins.images.windows import checked_window, reading
 
 __all__ = [
     "Intensity",
     "Limits",
     "as_rgb",
+    "checked_window",
     "intensity_limits",
     "load_image",
     "page_count",
+    "reading",
     "to_uint8",
 ]

@@ -1,24 +1,25 @@
 """Windows of numbers, before they become colours: what arrays and TIFF files have in common."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_plugins.errors import ImageError, LimitError, SamPluginsError
+from sam_plugins.errors import ImageError, LimitError
 from sam_plugins.images.files import upright
 from sam_plugins.images.limits import Limits
 from sam_plugins.images.reader import Pixels, Source
 from sam_plugins.images.tiff_windows import TiffWindows
+from sam_plugins.images.windows import reading
 from sam_plugins.sources.axes import axes_of
 from sam_plugins.types import Box
 
 __all__ = ["ArrayWindows", "RawWindows", "TiffFrames"]
 
 _MOST_CHUNK_BYTES = 2**31
+_ADVICE = "a part of it is missing or damaged, copy or make it again"
 
 
 class RawWindows(Protocol):
@@ -112,7 +113,7 @@ class ArrayWindows:
 
     def _at(self, where: list[Any], *order: int) -> NDArray[Any]:
         """Read, and bring the axes that are left into the order of `order`."""
-        with _reading(self.name):
+        with reading(self.name, _ADVICE):
             values = np.asarray(self._array[tuple(where)])
         kept = [axis for axis, part in enumerate(where) if isinstance(part, slice)]
         return values.transpose([kept.index(axis) for axis in order])
@@ -195,18 +196,3 @@ def _check_chunks(name: str, array: Any) -> None:
             f"{name} is stored in chunks of {tuple(sides)}, {nbytes:,} bytes each, too large to "
             "read one by one: rechunk it, for example to 512 x 512."
         )
-
-
-@contextmanager
-def _reading(name: str) -> Iterator[None]:
-    """Turn whatever a storage library raises into one `ImageError`."""
-    try:
-        yield
-    except (SamPluginsError, MemoryError):
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ImageError(
-            f"{name} cannot be read there ({reason.rstrip('.')}): a part of it is missing or "
-            "damaged, copy or make it again."
-        ) from error

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_plugins.errors import ImageError
 from sam_plugins.images.arrays import chosen_channels, painted
 from sam_plugins.images.intensity import (
     Intensity,
@@ -17,6 +16,7 @@ from sam_plugins.images.intensity import (
     numeric,
     to_uint8,
 )
+from sam_plugins.images.windows import checked_window
 from sam_plugins.sources.raw import RawWindows
 from sam_plugins.types import Box, Image
 
@@ -94,7 +94,7 @@ class RgbSource:
         LimitError
             If a piece that has to be decoded for it is too large.
         """
-        planes, inverted = self._planes(index, self._checked(index, region))
+        planes, inverted = self._planes(index, checked_window(self.name, self.shape, index, region))
         check_finite(planes)
         limits = self._decided(planes)
         chosen = tuple(range(planes.shape[2]))
@@ -104,20 +104,6 @@ class RgbSource:
             levels = {c: to_uint8(planes[:, :, c], *limits[c]) for c in chosen}
         rgb = painted(levels, chosen)
         return 255 - rgb if inverted else rgb
-
-    def _checked(self, index: int, region: Box | None) -> Box:
-        frames, height, width = self.shape
-        if not 0 <= index < frames:
-            raise ImageError(f"{self.name} has frames 0 to {frames - 1}, found {index}.")
-        if region is None:
-            return 0, 0, width, height
-        x0, y0, x1, y1 = (int(value) for value in region)
-        if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
-            raise ImageError(
-                f"Region {(x0, y0, x1, y1)} must have an area and lie within {self.name}, which is "
-                f"{width} wide and {height} high."
-            )
-        return x0, y0, x1, y1
 
     def _planes(self, index: int, region: Box) -> tuple[NDArray[Any], bool]:
         """(h, w, 1 to 3) numbers of the channels shown, and whether 0 is white."""
