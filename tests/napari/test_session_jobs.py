@@ -37,6 +37,19 @@ def at(session, *position):
         session.viewer.dims.set_current_step(axis, place)
 
 
+def half_followed(frames):
+    """A session whose object is being followed and was found on a slice already, and that work."""
+    session = opened(discs(frames), Desk(holds=True))
+    at(session, 0)
+    session.click(0, 30, 40)
+    session.desk.answer()
+    session.jobs.follow(0, range(0, frames), kept=False)
+    work = session.desk.works[-1]
+    while not session.annotator.found:
+        work.step()
+    return session, work
+
+
 def test_what_is_found_and_what_is_prompted_then_are_different_objects():
     session = opened(discs(centres=((30, 40), (60, 90))))
     assert session.jobs.everything(LOOSE, inside=False)
@@ -153,14 +166,7 @@ def test_undoing_a_prompt_leaves_what_was_found():
 
 @pytest.mark.parametrize("how", ["accept", "discard", "another image"])
 def test_work_ends_when_what_it_finds_is_not_wanted_any_more(how):
-    session = opened(discs(8), Desk(holds=True))
-    at(session, 0)
-    session.click(0, 30, 40)
-    session.desk.answer()
-    session.jobs.follow(0, range(0, 8), kept=False)
-    work = session.desk.works[-1]
-    while not session.annotator.found:
-        work.step()
+    session, work = half_followed(8)
     if how == "accept":
         assert session.annotator.accept()
     elif how == "discard":
@@ -188,14 +194,7 @@ def test_brush_work_on_other_slices_is_not_overwritten():
 
 
 def test_a_failing_model_leaves_what_was_found():
-    session = opened(discs(6), Desk(holds=True))
-    at(session, 0)
-    session.click(0, 30, 40)
-    session.desk.answer()
-    session.jobs.follow(0, range(0, 6), kept=False)
-    work = session.desk.works[-1]
-    while not session.annotator.found:
-        work.step()
+    session, work = half_followed(6)
 
     def failing():
         raise RuntimeError("the model's process has ended")
