@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,40 @@ from sam_plugins import Interaction
 from sam_plugins.errors import PromptError
 from sam_plugins.types import Box, Rle
 
-__all__ = ["Plane", "PlaneMask", "PromptSet", "Scribble", "plane_slices"]
+__all__ = [
+    "POLICIES",
+    "OverlapPolicy",
+    "Plane",
+    "PlaneMask",
+    "PromptSet",
+    "Scribble",
+    "plane_slices",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapPolicy:
+    """Whose a pixel is that a new object and a kept one claim.
+
+    Parameters
+    ----------
+    title
+        In words.
+    takes
+        Whether the new object takes the pixels that others hold.
+    """
+
+    title: str
+    takes: bool
+
+
+POLICIES: Mapping[str, OverlapPolicy] = MappingProxyType(
+    {
+        "keep": OverlapPolicy("kept objects keep their pixels", False),
+        "overwrite": OverlapPolicy("the new object takes them", True),
+    }
+)
+"""Every policy by the name that records hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from napari_plugin.export.axes import ChannelView, axis_letters, channels_of
 from napari_plugin.export.exporting import export, export_paths
 from napari_plugin.export.kinds import KINDS, ExportKind
 from napari_plugin.export.operations import (
-    POLICIES,
     Operation,
     accept_operation,
     delete_operation,
@@ -28,7 +27,6 @@ from napari_plugin.export.rest import rest_operation
 
 __all__ = [
     "KINDS",
-    "POLICIES",
     "Answer",
     "ChannelView",
     "ExportKind",

@@ -23,13 +23,12 @@ What was undone is left out.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from napari_plugin.values import Plane, PlaneMask, PromptSet
+from napari_plugin.values import POLICIES, Plane, PlaneMask, PromptSet
 from sam_plugins.errors import DatasetError, SamPluginsError
 from sam_plugins.formats import crop_to_rle, rle_area
 from sam_plugins.types import Size
 
 __all__ = [
-    "POLICIES",
     "Operation",
     "accept_operation",
     "check_operation",
@@ -43,9 +42,6 @@ __all__ = [
 
 Operation: TypeAlias = dict[str, Any]
 """One step, as JSON has it."""
-
-POLICIES = ("keep", "overwrite")
-"""Other objects keep their pixels; the new object takes them."""
 
 _MOST_ID = 2**32 - 1
 _MOST_PROMPTS = 10_000
@@ -88,7 +84,7 @@ def accept_operation(
     shape
         Of the labels.
     policy
-        One of `POLICIES`.
+        A key of `values.POLICIES`.
     origin
         "prompt", "automatic", "propagated": for people who read it.
     """

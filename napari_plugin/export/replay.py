@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_plugin.export.operations import Operation
 from napari_plugin.export.provenance import Provenance
-from napari_plugin.values import Plane, PlaneMask, PromptSet, plane_slices
+from napari_plugin.values import POLICIES, Plane, PlaneMask, PromptSet, plane_slices
 from sam_plugins import Progress
 from sam_plugins.errors import DatasetError, ImageError, PromptError, SamPluginsError
 from sam_plugins.formats import LabelStack, rle_to_crop
@@ -104,7 +104,7 @@ class _Replayer:
                 raise PromptError("There are prompts, and no model to ask.")
             else:
                 masks.append(self.answer(plane, PromptSet.from_json(entry["prompts"])))
-        identity, overwrite = operation["id"], operation["policy"] == "overwrite"
+        identity, overwrite = operation["id"], POLICIES[operation["policy"]].takes
         for mask in masks:
             whole = self._view(self.labels, mask.plane, None)
             former = whole == identity

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,7 @@ from napari_plugin.objects.regions import (
 )
 from napari_plugin.values import Plane, PlaneMask, PromptSet
 
-__all__ = ["POLICIES", "Acceptance", "Accepted", "check_mask", "write_object"]
-
-# Whether a new object takes the pixels that other objects hold.
-POLICIES: Mapping[str, bool] = MappingProxyType({"keep": False, "overwrite": True})
+__all__ = ["Acceptance", "Accepted", "check_mask", "write_object"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ import numpy as np
 
 from napari_plugin.objects import finding
 from napari_plugin.objects.accepting import (
-    POLICIES,
     Acceptance,
     Accepted,
     check_mask,
@@ -26,7 +25,7 @@ from napari_plugin.objects.regions import (
     plane_box,
     without,
 )
-from napari_plugin.values import Plane, PlaneMask, PromptSet
+from napari_plugin.values import POLICIES, Plane, PlaneMask, PromptSet
 
 __all__ = ["Book"]
 
@@ -102,7 +101,7 @@ class Book(Ledger):
                 number = self._numbers.take() if item.object_id is None else item.object_id
                 known = after.get(number, self._records.get(number))
                 new, record, accepted = write_object(
-                    self.array, item, number, known, POLICIES[policy]
+                    self.array, item, number, known, POLICIES[policy].takes
                 )
                 answers.append(accepted)
                 patches += new

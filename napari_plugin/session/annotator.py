@@ -8,14 +8,14 @@ from napari_plugin.objects import Recovery
 from napari_plugin.session.answers import Answer, Answers
 from napari_plugin.session.draft import Draft, ids_of, state_of
 from napari_plugin.session.found import FoundMasks
-from napari_plugin.session.keeping import POLICIES, what_to_keep, write
+from napari_plugin.session.keeping import what_to_keep, write
 from napari_plugin.session.layer_events import LayerEvents
 from napari_plugin.session.preview import Preview
 from napari_plugin.session.prompt_layers import PromptLayers
 from napari_plugin.session.target import Preparation, Target
 from napari_plugin.session.tools import Tools
 from napari_plugin.session.view import located, looking_at
-from napari_plugin.values import Plane, PlaneMask
+from napari_plugin.values import POLICIES, Plane, PlaneMask
 from sam_plugins.errors import SamPluginsError
 
 __all__ = ["Annotator", "Notify"]

@@ -10,13 +10,7 @@ from napari_plugin.session.found import FoundMasks
 from napari_plugin.session.target import Target
 from napari_plugin.values import Plane, PromptSet
 
-__all__ = ["POLICIES", "what_to_keep", "write"]
-
-POLICIES: Mapping[str, str] = {
-    "keep": "kept objects keep their pixels",
-    "overwrite": "the new object takes them",
-}
-"""Whose a pixel is that two objects claim -> in words."""
+__all__ = ["what_to_keep", "write"]
 
 
 def what_to_keep(

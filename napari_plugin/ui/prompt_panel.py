@@ -7,10 +7,10 @@ from typing import Any
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_plugin.session.annotator import Annotator
-from napari_plugin.session.keeping import POLICIES
 from napari_plugin.session.words import answer_words, object_words
 from napari_plugin.ui.keys import KEYS
 from napari_plugin.ui.rows import Panel, button, choice, choose, note, row
+from napari_plugin.values import POLICIES
 
 __all__ = ["PromptPanel"]
 
@@ -73,7 +73,7 @@ class PromptPanel(Panel):
         self.column.addLayout(row(made("accept", "Keep")))
         self.column.addLayout(row(made("undo", "Undo"), made("redo", "Redo")))
         self.policy = choice(
-            [(title, name) for name, title in POLICIES.items()],
+            [(policy.title, name) for name, policy in POLICIES.items()],
             "Whose a pixel is that belongs to an object already",
             self._set_policy,
         )
