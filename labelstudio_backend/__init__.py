@@ -1,1 +1,1 @@
-"""The Label Studio adapter. This version holds the package marker and no routes."""
+"""The Label Studio adapter: an ML backend that answers clicks and annotates whole projects."""
