@@ -1,0 +1,1 @@
+"""Pictures and Label Studio's API: what may be connected to, how, and what is kept."""
