@@ -30,8 +30,16 @@ class RefusedError(AddressError):
         What was asked, what came and what to do.
     status
         HTTP status of the answer.
+    retry_after
+        Seconds that the other side asked to wait for, None if it did not.
     """
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the other side is too busy or broken now, and may not be later."""
+        return self.status == 429 or self.status >= 500
