@@ -117,7 +117,8 @@ class PictureFolder:
         if hashlib.sha256(content).hexdigest() != digest:
             _remove(path)
             return None
-        self._touch(path)
+        for used in (path, self._note_path(key)):
+            self._touch(used)
         return KeptPicture(content, digest, checked, validators)
 
     def put(self, key: str, content: bytes, validators: Validators) -> KeptPicture:
@@ -179,6 +180,8 @@ class PictureFolder:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _SAFELY
             with os.fdopen(os.open(partial, flags, 0o600), "wb") as file:
                 file.write(content)
+            now = self._clock()
+            os.utime(partial, (now, now))
 
     def _touch(self, path: Path) -> None:
         now = self._clock()
