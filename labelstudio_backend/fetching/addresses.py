@@ -197,9 +197,9 @@ class AddressPolicy:
             what = f"{came_from.origin} redirects to {address.netloc}"
         if self._home is not None and address.host == self._home.host:
             return AddressError(
-                f"{what} by {address.scheme}, and LABEL_STUDIO_URL is {self._home.origin}: set "
-                f"LABEL_STUDIO_URL to {address.origin} if Label Studio is there, or add "
-                f"{address.netloc} to SAM_PLUGINS_ALLOWED_HOSTS."
+                f"{what} by {address.scheme}, and LABEL_STUDIO_URL is {self._home.origin}: add "
+                f"{address.netloc} to SAM_PLUGINS_ALLOWED_HOSTS if you trust it, or set "
+                f"LABEL_STUDIO_URL to {address.origin} if Label Studio is there."
             )
         return AddressError(
             f"{what}, which this backend may not read from: add {address.netloc} to "
