@@ -1,5 +1,7 @@
 """Labelling configs: pictures, labels, which tag answers are written with, and hostile XML."""
 
+import pickle
+
 import pytest
 from controls_samples import PLAIN, config_with, labelled
 
@@ -148,6 +150,32 @@ def test_the_tag_must_hold_the_label_by_value_alias_or_predicted_value():
         assert control.name == "p"
         assert control.holder(name)[1] == "nuc"
     assert config.output("Other", "image").name == "b"
+
+
+def test_tags_may_have_aliases_of_their_own_for_the_same_label():
+    config = config_with(
+        '<KeyPointLabels name="k" toName="image"><Label value="Cell" alias="k1"/></KeyPointLabels>',
+        '<BrushLabels name="b" toName="image"><Label value="Cell" alias="b1"/></BrushLabels>',
+    )
+    control = config.output("k1", "image")
+    assert (control.name, config.held("k1", control)[1]) == ("b", "b1")
+
+
+def test_repeaters_are_not_understood_and_that_is_said():
+    config = read_config(
+        '<View><Repeater on="$pages" indexFlag="{{n}}">'
+        '<Image name="p_{{n}}" value="$pages[{{n}}]"/>'
+        '<BrushLabels name="b_{{n}}" toName="p_{{n}}"><Label value="A"/></BrushLabels></Repeater>'
+        "</View>"
+    )
+    assert config.controls == ()
+    with pytest.raises(ConfigError, match=r"Repeater.*valueList"):
+        config.image()
+
+
+def test_configs_go_through_a_pickle():
+    config = read_config(PLAIN)
+    assert pickle.loads(pickle.dumps(config)) == config
 
 
 def test_a_label_of_its_own_goes_before_the_predicted_value_of_another():

@@ -99,6 +99,14 @@ def test_an_alias_is_what_results_hold():
     assert region["value"]["brushlabels"] == ["c"]
 
 
+def test_a_label_that_was_picked_by_the_alias_of_another_tag():
+    point = (
+        '<KeyPointLabels name="k" toName="image"><Label value="Cell" alias="k1"/></KeyPointLabels>'
+    )
+    _, (region,) = written(block(), point, labelled("BrushLabels", labels=["Cell"]), label="k1")
+    assert region["value"]["brushlabels"] == ["Cell"]
+
+
 def test_every_region_has_an_id_of_its_own_and_plain_json():
     config = config_with(labelled("PolygonLabels"))
     answers = [(ask(), found(blobs(seed))) for seed in range(3)]
