@@ -1,6 +1,5 @@
 """What is measured, as Prometheus reads it: one answer for all worker processes."""
 
-import os
 import re
 from pathlib import Path
 
@@ -93,15 +92,5 @@ class PrometheusMeters:
         """What a process that died had in its queue is not there any more; its counts stay."""
         for file in folder.glob("gauge_live*_*.db"):
             number = re.search(r"_(\d+)\.db$", file.name)
-            if number and not _is_alive(int(number[1])):
+            if number and not is_alive(int(number[1])):
                 mark_process_dead(int(number[1]), str(folder))
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

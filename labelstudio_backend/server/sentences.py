@@ -1,0 +1,46 @@
+"""The sentence of an error in HTTP's status line, the only part of an answer that is shown.
+
+Label Studio keeps of a refusal what its HTTP client says of it, "400 Client Error: Bad Request for
+url ...", and shows that in the settings of a model. The words between are the status line's, so an
+error's own sentence is put there.
+"""
+
+import asyncio
+from typing import Any
+
+import h11
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from labelstudio_backend.server.visits import SENTENCE
+
+__all__ = ["SentenceProtocol"]
+
+
+class SentenceProtocol(H11Protocol):
+    """uvicorn's HTTP protocol, which says an error's sentence in the status line."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.conn.__class__ = _Connection
+
+
+class _Connection(h11.Connection):
+    def send(self, event: h11.Event) -> bytes | None:
+        if isinstance(event, h11.Response):
+            said = next((value for name, value in event.headers if name == SENTENCE.encode()), None)
+            if said is not None:
+                event = h11.Response(
+                    status_code=event.status_code,
+                    headers=event.headers,
+                    http_version=event.http_version,
+                    reason=said,
+                )
+        return super().send(event)
