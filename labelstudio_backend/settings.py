@@ -146,7 +146,9 @@ class Settings:
             "SAM_PLUGINS_BATCH_SECONDS": self.batch_seconds,
         }
         others = dict.fromkeys(OTHER_NAMES, "")
-        return others | {name: "" if value is None else str(value) for name, value in values.items()}
+        return others | {
+            name: "" if value is None else str(value) for name, value in values.items()
+        }
 
 
 def _address(url: str | None) -> str | None:

@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from labelstudio_backend.errors import ConfigError
@@ -174,10 +175,8 @@ def _said(header: str) -> tuple[bytes, bytes]:
 def _encodings(user: str, password: str) -> list[tuple[bytes, bytes]]:
     """In UTF-8 and, as Label Studio's client says it where it can, in Latin-1."""
     pairs = [(user.encode("utf-8", "surrogateescape"), password.encode("utf-8", "surrogateescape"))]
-    try:
+    with suppress(UnicodeEncodeError):
         pairs.append((user.encode("latin-1"), password.encode("latin-1")))
-    except UnicodeEncodeError:
-        pass
     return pairs
 
 

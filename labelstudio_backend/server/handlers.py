@@ -235,7 +235,7 @@ def _task_key(task: Mapping[str, Any], picture: Picture) -> str:
 
 def _labels(regions: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """Every label that a region of the context has, whatever its tag."""
-    found = set()
+    found: set[str] = set()
     for region in regions:
         value = region.get("value")
         if isinstance(value, Mapping):

@@ -7,12 +7,12 @@ from starlette.requests import ClientDisconnect, Request
 
 from labelstudio_backend.server.problems import Problem
 
-__all__ = ["Incoming", "NotAccepted"]
+__all__ = ["Incoming", "NotAcceptedError"]
 
 MEGABYTE = 1 << 20
 
 
-class NotAccepted(Exception):
+class NotAcceptedError(Exception):
     """A request whose body is not read.
 
     Parameters
@@ -50,7 +50,7 @@ class Incoming:
 
         Raises
         ------
-        NotAccepted
+        NotAcceptedError
             If it is no JSON by its header, is too large, too slow, or one too many.
         ClientDisconnect
             If the client went away.
@@ -67,10 +67,10 @@ class Incoming:
                     self._check(held)
         except TimeoutError:
             self.release(held)
-            raise NotAccepted(
+            raise NotAcceptedError(
                 Problem(408, f"The body did not arrive within {self.seconds:g} seconds.")
             ) from None
-        except (NotAccepted, ClientDisconnect):
+        except (NotAcceptedError, ClientDisconnect):
             self.release(held)
             raise
         return b"".join(chunks)
@@ -83,21 +83,23 @@ class Incoming:
         if held > self.most_bytes:
             raise _too_large(self.most_bytes)
         if self.held > self.most_together:
-            raise NotAccepted(Problem(503, "Too much is being read at once; try again.", 1))
+            raise NotAcceptedError(Problem(503, "Too much is being read at once; try again.", 1))
 
 
 def _check_headers(request: Request, most_bytes: int) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise NotAccepted(Problem(415, "The body must be JSON, with Content-Type application/json."))
+        raise NotAcceptedError(
+            Problem(415, "The body must be JSON, with Content-Type application/json.")
+        )
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise NotAccepted(Problem(415, "The body must not be compressed."))
+        raise NotAcceptedError(Problem(415, "The body must not be compressed."))
     length = request.headers.get("content-length", "0")
     if length.isascii() and length.isdigit() and int(length[:20]) > most_bytes:
         raise _too_large(most_bytes)
 
 
-def _too_large(most_bytes: int) -> NotAccepted:
-    return NotAccepted(
+def _too_large(most_bytes: int) -> NotAcceptedError:
+    return NotAcceptedError(
         Problem(413, f"The body is larger than {most_bytes // MEGABYTE} MB; send fewer tasks.")
     )

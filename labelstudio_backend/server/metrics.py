@@ -1,11 +1,14 @@
 """What is measured, as Prometheus reads it: one answer for all worker processes."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from labelstudio_backend.server.processes import is_alive
 
 __all__ = ["MULTIPROCESS", "PrometheusMeters"]
 
@@ -84,7 +87,7 @@ class PrometheusMeters:
             return generate_latest(self._registry)
         self._forget_the_dead(self._folder)
         everybody = CollectorRegistry()
-        MultiProcessCollector(everybody, path=str(self._folder))
+        MultiProcessCollector(everybody, path=str(self._folder))  # type: ignore[no-untyped-call]
         return generate_latest(everybody)
 
     @staticmethod
@@ -93,4 +96,7 @@ class PrometheusMeters:
         for file in folder.glob("gauge_live*_*.db"):
             number = re.search(r"_(\d+)\.db$", file.name)
             if number and not is_alive(int(number[1])):
-                mark_process_dead(int(number[1]), str(folder))
+                with suppress(FileNotFoundError):  # another process was told so as well
+                    mark_process_dead(  # type: ignore[no-untyped-call]
+                        int(number[1]), str(folder)
+                    )

@@ -33,7 +33,7 @@ class SentenceProtocol(H11Protocol):
 
 
 class _Connection(h11.Connection):
-    def send(self, event: h11.Event) -> bytes | None:
+    def send(self, event: Any) -> Any:
         if isinstance(event, h11.Response):
             said = next((value for name, value in event.headers if name == SENTENCE.encode()), None)
             if said is not None:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from labelstudio_backend.server.auth import Door
-from labelstudio_backend.server.incoming import NotAccepted
+from labelstudio_backend.server.incoming import NotAcceptedError
 from labelstudio_backend.server.logs import Redaction
 from labelstudio_backend.server.metrics import PrometheusMeters
 from labelstudio_backend.server.problems import Problem, problem_of
@@ -125,7 +125,7 @@ class Visits:
         return response
 
     def _problem(self, error: Exception, visit: Visit) -> Problem:
-        if isinstance(error, NotAccepted):
+        if isinstance(error, NotAcceptedError):
             return error.problem
         if isinstance(error, HTTPException):
             return Problem(error.status_code, f"There is no such way in; there are {WAYS}.")

@@ -77,9 +77,19 @@ def test_a_password_with_letters_that_latin_1_has_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "localhost:9090", "LOCALHOST.:9090", "127.0.0.1", "127.8.9.1:80", "[::1]:9090"]
-    + ["host.docker.internal:9090", "sam.localhost:1", "[::ffff:127.0.0.1]:1"],
-)  # fmt: skip
+    "host",
+    [
+        "localhost",
+        "localhost:9090",
+        "LOCALHOST.:9090",
+        "127.0.0.1",
+        "127.8.9.1:80",
+        "[::1]:9090",
+        "host.docker.internal:9090",
+        "sam.localhost:1",
+        "[::ffff:127.0.0.1]:1",
+    ],
+)
 def test_without_a_password_this_machine_is_known_by_these_names(host: str) -> None:
     assert Door(OPEN).refuse("/predict", {"host": host}) is None
 
@@ -133,7 +143,9 @@ def test_web_pages_of_others_are_refused_even_with_a_password(
     assert (Door(settings).refuse("/predict", sent) is not None) == refused
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "10.1.2.3", "192.168.1.1", "fe80::1", "8.8.8.8"])
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "", "10.1.2.3", "192.168.1.1", "fe80::1", "8.8.8.8"]
+)
 def test_other_machines_need_a_password(host: str) -> None:
     with pytest.raises(ConfigError, match="BASIC_AUTH_USER and BASIC_AUTH_PASS"):
         check_listening(Settings(host=host))

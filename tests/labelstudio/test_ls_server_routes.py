@@ -220,14 +220,16 @@ def test_a_client_that_goes_away_disturbs_nobody(caplog: pytest.LogCaptureFixtur
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
-        wait_until(lambda: any(getattr(r, "fields", {}).get("status") == 499 for r in caplog.records))
+        wait_until(
+            lambda: any(getattr(r, "fields", {}).get("status") == 499 for r in caplog.records)
+        )
         assert requests.get(f"{address}/health").status_code == 200
     assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_health_is_answered_while_every_thread_is_taken() -> None:
     leave = threading.Event()
-    handlers = HandlersDouble(lambda name, body: leave.wait(20) and {} or {})
+    handlers = HandlersDouble(lambda name, body: {"waited": leave.wait(20)})
     with served(handlers, SETTINGS) as address:
         clients = [
             threading.Thread(target=lambda: requests.post(f"{address}/predict", json={}))
