@@ -3,12 +3,12 @@
 The routes and the official SDK's model both call these.
 """
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from time import perf_counter
 from typing import Any, Protocol
 
-from labelstudio_backend.answering import Question
+from labelstudio_backend.answering import Meters, Question
 from labelstudio_backend.controls import (
     LabelConfig,
     prompt_keys,
@@ -26,9 +26,8 @@ from labelstudio_backend.server.wire import (
     read_event,
 )
 from labelstudio_backend.values import Ask, Found, Picture
-from sam_plugins.errors import SamPluginsError
 
-__all__ = ["Handlers", "NextPictures"]
+__all__ = ["Handlers", "LookAhead"]
 
 OPEN_SECONDS = 0.5
 """How long a task that is opened may keep Label Studio: the embedding goes on behind it."""
@@ -36,10 +35,8 @@ OPEN_SECONDS = 0.5
 CONFIGS = 64
 """Labelling configs that are remembered by their text."""
 
-_log = logging.getLogger(__name__)
-
-NextPictures = Callable[[int, Mapping[str, Any], LabelConfig], Sequence[Picture]]
-"""Pictures of the tasks after this one of a project; may ask Label Studio, never waits for it."""
+LookAhead = Callable[[int, Mapping[str, Any], LabelConfig], None]
+"""Prepares the tasks of a project that come after this one; returns at once."""
 
 
 class AnnotatorPort(Protocol):
@@ -51,9 +48,6 @@ class AnnotatorPort(Protocol):
 
     def click(self, question: Question) -> list[tuple[Ask, Found]]:
         """Objects of an interactive request."""
-
-    def prefetch(self, pictures: Sequence[Picture]) -> None:
-        """Embed these when idle."""
 
     def batch(
         self, config: LabelConfig, tasks: Sequence[Mapping[str, Any]], seconds: float
@@ -88,8 +82,12 @@ class Handlers:
         Keeps what was submitted.
     batch_seconds
         How long a request for several tasks may take.
-    next_pictures
-        Which pictures an annotator will see next; None where nobody knows.
+    look_ahead
+        Told of each task that is opened; None where nobody knows what comes next.
+    meters
+        Where the writing of regions is measured.
+    closing
+        Called after the annotator was closed.
     """
 
     def __init__(
@@ -98,12 +96,16 @@ class Handlers:
         intake: IntakePort,
         *,
         batch_seconds: float = 80.0,
-        next_pictures: NextPictures | None = None,
+        look_ahead: LookAhead | None = None,
+        meters: Meters | None = None,
+        closing: Iterable[Callable[[], None]] = (),
     ) -> None:
         self._annotator = annotator
         self._intake = intake
         self._batch_seconds = batch_seconds
-        self._next_pictures = next_pictures
+        self._look_ahead = look_ahead
+        self._meters = meters
+        self._closing = tuple(closing)
         self._config = lru_cache(maxsize=CONFIGS)(read_config)
 
     def health(self) -> dict[str, Any]:
@@ -170,6 +172,8 @@ class Handlers:
     def close(self, seconds: float) -> None:
         """Finish what runs, and answer nothing more."""
         self._annotator.close(seconds)
+        for close in self._closing:
+            close()
 
     def _click(self, config: LabelConfig, request: PredictRequest) -> dict[str, Any]:
         if len(request.tasks) != 1:
@@ -190,7 +194,7 @@ class Handlers:
             )
         )
         version = before or self._annotator.model_version
-        return predictions([_prediction(config, answers, version)], version)
+        return predictions([self._prediction(config, answers, version)], version)
 
     def _batch(self, config: LabelConfig, request: PredictRequest) -> dict[str, Any]:
         opened = len(request.tasks) == 1
@@ -204,28 +208,19 @@ class Handlers:
             everything = _finds_everything(config)
             for number, answers in enumerate(found[: len(results)]):
                 if answers or (answers is not None and everything):
-                    results[number] = _prediction(config, answers, version)
-        if opened:
-            self._look_ahead(config, request)
+                    results[number] = self._prediction(config, answers, version)
+        if opened and self._look_ahead is not None and request.project is not None:
+            self._look_ahead(request.project, request.tasks[0], config)
         return predictions(results, version)
 
-    def _look_ahead(self, config: LabelConfig, request: PredictRequest) -> None:
-        """Embed what comes next; an answer never fails for it."""
-        if self._next_pictures is None or request.project is None:
-            return
-        try:
-            pictures = self._next_pictures(request.project, request.tasks[0], config)
-            if pictures:
-                self._annotator.prefetch(pictures)
-        except SamPluginsError as error:
-            _log.info("the next tasks are not prepared: %s", error)
-
-
-def _prediction(
-    config: LabelConfig, answers: Sequence[tuple[Ask, Found]], version: str
-) -> dict[str, Any]:
-    regions = write_regions(config, answers, version)
-    return prediction(regions, [found.score for _, found in answers], version)
+    def _prediction(
+        self, config: LabelConfig, answers: Sequence[tuple[Ask, Found]], version: str
+    ) -> dict[str, Any]:
+        started = perf_counter()
+        regions = write_regions(config, answers, version)
+        if self._meters is not None:
+            self._meters.seconds("write", perf_counter() - started)
+        return prediction(regions, [found.score for _, found in answers], version)
 
 
 def _task_key(task: Mapping[str, Any], picture: Picture) -> str:

@@ -54,13 +54,15 @@ def open_handlers(settings: Settings, meters: "Meters | None" = None) -> "Handle
     from labelstudio_backend.server.next_tasks import NextTasks
 
     pictures = PictureReader(settings)
-    measured = {} if meters is None else {"meters": meters}
+    measured: dict[str, Any] = {} if meters is None else {"meters": meters}
+    annotator = Annotator(settings, pictures, **measured)
+    next_tasks = NextTasks.open(settings, annotator.prefetch)
     return Handlers(
-        Annotator(settings, pictures, **measured),
+        annotator,
         Intake(settings),
         batch_seconds=settings.batch_seconds,
-        next_pictures=NextTasks.of(settings),
-        closing=[pictures.close],
+        look_ahead=next_tasks,
+        closing=[pictures.close] + ([next_tasks.close] if next_tasks else []),
         **measured,
     )
 
