@@ -19,11 +19,39 @@ DOCKERFILE = (BACKEND / "Dockerfile").read_text()
 OURS = "172.31.250.10"
 
 # What Label Studio 1.23.2 refuses unless it is told otherwise.
-REFUSED = """0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24
-    192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24
-    224.0.0.0/4 233.252.0.0/24 240.0.0.0/4 255.255.255.255/32 ::/128 ::1/128 ::ffff:0:0/96
-    ::ffff:0:0:0/96 64:ff9b::/96 64:ff9b:1::/48 100::/64 2001::/32 2001:20::/28 2001:db8::/32
-    2002::/16 fc00::/7 fe80::/10 ff00::/8""".split()
+REFUSED = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/4",
+    "233.252.0.0/24",
+    "240.0.0.0/4",
+    "255.255.255.255/32",
+    "::/128",
+    "::1/128",
+    "::ffff:0:0/96",
+    "::ffff:0:0:0/96",
+    "64:ff9b::/96",
+    "64:ff9b:1::/48",
+    "100::/64",
+    "2001::/32",
+    "2001:20::/28",
+    "2001:db8::/32",
+    "2002::/16",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
+]
 
 
 @pytest.fixture
@@ -51,16 +79,15 @@ def substituted(value: str) -> str:
 def known_to_settings(variables: dict[str, str]) -> set[str]:
     """The variables that `Settings.from_environment` looks at."""
 
-    class Seen(dict[str, str]):
-        asked: set[str] = set()
+    asked = set()
 
+    class Seen(dict[str, str]):
         def get(self, name, default=None):
-            self.asked.add(name)
+            asked.add(name)
             return super().get(name, default)
 
-    seen = Seen(variables)
-    Settings.from_environment(seen)
-    return seen.asked
+    Settings.from_environment(Seen(variables))
+    return asked
 
 
 def test_each_variable_of_the_backend_is_one_that_it_reads(services) -> None:
