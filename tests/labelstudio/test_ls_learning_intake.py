@@ -30,9 +30,8 @@ def kept(intake: Intake, project: int | None = None) -> dict[int, list[str]]:
 
 
 def test_what_was_submitted_is_read_back_whole(tmp_path: Path) -> None:
-    Intake(tmp_path).accept(
-        ls.submitted(7, 3, [region("a")], at=1.25, image="/data/upload/4/ü.png")
-    )
+    image = "/data/upload/4/ü.png"
+    Intake(tmp_path).accept(ls.submitted(7, 3, [region("a")], at=1.25, image=image))
     (found,) = Intake(tmp_path).read([7])
     assert (found.annotation, found.task, found.project) == (7, 3, 1)
     assert found.result == [region("a")]
