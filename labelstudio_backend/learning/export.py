@@ -76,8 +76,8 @@ def export_annotations(
     pictures
         Reads the tasks' pictures.
     out
-        The folder. It holds what this call chooses, and no more: pairs of an earlier export that are
-        not chosen any more are taken away at the end.
+        The folder. It holds what this call chooses and no more: pairs of an earlier export that
+        are not chosen any more are taken away at the end.
     project
         Only of this project.
     labels
@@ -103,23 +103,25 @@ def export_annotations(
         chosen = intake.chosen(project)
         started(len(chosen))
         stems: set[str] = set()
+        failed: set[str] = set()
         waiting: deque[Future[list[Exported]]] = deque()
         try:
             for submitted in intake.read(chosen):
                 waiting.append(pool.submit(_task, submitted, pictures, folder, labels))
                 if len(waiting) > parallel:
-                    yield _kept(waiting.popleft().result(), stems)
+                    yield _kept(waiting.popleft().result(), stems, failed)
             while waiting:
-                yield _kept(waiting.popleft().result(), stems)
+                yield _kept(waiting.popleft().result(), stems, failed)
         finally:
             for future in waiting:
                 future.cancel()
-        folder.remove_others(stems, tuple(f"{stem}-" for stem in stems))
+        folder.remove_others(stems, tuple(f"{stem}-" for stem in failed))
 
 
-def _kept(outcomes: list[Exported], stems: set[str]) -> list[Exported]:
+def _kept(outcomes: list[Exported], stems: set[str], failed: set[str]) -> list[Exported]:
     """Note the names whose files shall stay: a task that fails today keeps yesterday's."""
     stems.update(each.stem for each in outcomes if each.state != "empty")
+    failed.update(each.stem for each in outcomes if each.state == "failed")
     return outcomes
 
 

@@ -1,8 +1,8 @@
 """The folder that `sam-plugins train` reads, kept up to date picture by picture.
 
-``images/<stem>.png`` and ``masks/<stem>.png`` belong together, and ``.labelstudio/<stem>.json`` says
-what they were made from. The mask is written before its picture, and a picture that changes is taken
-away before its mask changes: whenever a run is killed, every picture in the folder has its own mask.
+``images/<stem>.png`` and ``masks/<stem>.png`` belong together, and ``.labelstudio/<stem>.json``
+says what they were made from. The mask is written before its picture, and a picture that changes is
+taken away before its mask changes: whenever a run is killed, every picture has its own mask.
 """
 
 import json
