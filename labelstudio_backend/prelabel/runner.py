@@ -147,6 +147,8 @@ class Prelabelling:
         self._sender = sender or Sender(client, plan.model_version, wait=self._stop.wait)
         self._lock = threading.Lock()
         self._in_a_row = 0
+        self.summary = Summary()
+        """How it went so far; filled by `run`, also where that raises."""
 
     def stop(self) -> None:
         """End the run after the tasks that are being sent."""
@@ -172,7 +174,7 @@ class Prelabelling:
         ConfigError
             If the journal cannot be written.
         """
-        summary = Summary()
+        summary = self.summary
 
         def note(futures: set[Future[Outcome]]) -> None:
             for future in futures:
@@ -249,6 +251,8 @@ class Prelabelling:
         except LabelStudioError as error:
             return self._unsent(number, error)
         except Exception as error:
+            if self.stopping():
+                return Outcome(number, "left")
             return self._failed(number, _reason(error))
         self._journal.write(number, "sending")
         try:
