@@ -56,7 +56,7 @@ def make_app(settings: Any) -> Any:
         def _get_models_from_workdir(cls, project: Any) -> Any:
             return shared_handlers().versions()["versions"]
 
-    api._manager = Manager()
+    vars(api)["_manager"] = Manager()  # the global that its routes use
     app = api.init_app(model_class=SamModel, model_dir=str(settings.state_folder))
     door = Door(settings)
 

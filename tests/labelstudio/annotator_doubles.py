@@ -88,7 +88,8 @@ class AnnotatorDouble:
     def click(self, question: Any) -> list[tuple[Ask, Found]]:
         with self.lock:
             self.questions.append(question)
-        question.read(SIZE)  # prompts that cannot be understood raise here
+        for ask in question.read(SIZE):  # prompts that cannot be understood raise here
+            ask.interaction.steps()
         return self._answer(self.answers)
 
     def batch(self, config: Any, tasks: Sequence[Mapping[str, Any]], seconds: float) -> list[Any]:

@@ -73,8 +73,8 @@ def served(
         listener.close()
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + DEADLINE
+def wait_until(true: Callable[[], bool], seconds: float = DEADLINE) -> None:
+    end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
             raise TimeoutError("it did not happen")
