@@ -82,10 +82,11 @@ def make_app(settings: Any) -> Any:
 def _sentence(answer: Any) -> str:
     """Of the SDK's answer to an error, the error's own words."""
     answer = answer if isinstance(answer, dict) else {}
-    said = answer.get("error") or answer.get("detail")
-    if not isinstance(said, str):
-        return "The request could not be answered."
-    return said.partition(": ")[2] or said
+    if isinstance(answer.get("error"), str):
+        return str(answer["error"])
+    # "ConfigError: The labelling config ..."
+    said = str(answer.get("detail") or "").partition(": ")[2]
+    return said or "The request could not be answered; the backend's log says more."
 
 
 def main() -> None:

@@ -80,8 +80,8 @@ def serve(settings: Settings) -> None:
     from labelstudio_backend.server.sentences import SentenceProtocol
 
     check_listening(settings)
-    configure_logs(settings.log_level, (settings.api_key, settings.password))
     with _listening(settings) as listener:
+        configure_logs(settings.log_level, (settings.api_key, settings.password))
         options: dict[str, Any] = {
             "host": settings.host,
             "port": listener.getsockname()[1],

@@ -106,8 +106,8 @@ CONFIGS = [
     Row(
         "no tag to write with",
         with_config(
-            '<View><Image name="image" value="$image"/>'
-            '<KeyPointLabels name="point" toName="image"><Label value="Cell"/></KeyPointLabels></View>'
+            '<View><Image name="image" value="$image"/><KeyPointLabels name="point" '
+            'toName="image"><Label value="Cell"/></KeyPointLabels></View>'
         ),
         400,
         "",

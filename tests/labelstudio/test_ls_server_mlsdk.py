@@ -1,6 +1,6 @@
 """The same answers through Label Studio's own SDK, in an environment of its own.
 
-`scripts/setup-label-studio-ml` makes that environment; SAM_PLUGINS_LABEL_STUDIO_ML names its Python.
+`scripts/setup-label-studio-ml` makes it, and SAM_PLUGINS_LABEL_STUDIO_ML names its Python.
 """
 
 import base64
