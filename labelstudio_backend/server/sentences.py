@@ -6,6 +6,7 @@ error's own sentence is put there.
 """
 
 import asyncio
+import socket
 from typing import Any
 
 import h11
@@ -19,7 +20,7 @@ __all__ = ["SentenceProtocol"]
 
 
 class SentenceProtocol(H11Protocol):
-    """uvicorn's HTTP protocol, which says an error's sentence in the status line."""
+    """uvicorn's HTTP protocol on h11, which says an error's sentence in the status line."""
 
     def __init__(
         self,
@@ -30,6 +31,13 @@ class SentenceProtocol(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn.__class__ = _Connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Let no answer wait for the network: its head and its body are written one by one."""
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().connection_made(transport)
 
 
 class _Connection(h11.Connection):

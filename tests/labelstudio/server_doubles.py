@@ -54,11 +54,12 @@ def served(
     handlers: Any,
     settings: Settings | None = None,
     incoming: Incoming | None = None,
+    protocol: type[SentenceProtocol] = SentenceProtocol,
 ) -> Iterator[str]:
     """The address of a backend that runs in a thread of this process."""
     settings = settings or Settings()
     app = make_app(settings, handlers, PrometheusMeters(), incoming=incoming)
-    config = uvicorn.Config(app, http=SentenceProtocol, ws="none", log_config=None)
+    config = uvicorn.Config(app, http=protocol, ws="none", log_config=None)
     server = uvicorn.Server(config)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))

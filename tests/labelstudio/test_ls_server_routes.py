@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import threading
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from labelstudio_backend.errors import (
     RequestError,
 )
 from labelstudio_backend.server.incoming import Incoming
+from labelstudio_backend.server.sentences import SentenceProtocol
 from labelstudio_backend.settings import Settings
 from sam_plugins.errors import (
     CheckpointError,
@@ -215,8 +217,6 @@ def test_all_bodies_together_are_bounded() -> None:
 def test_a_client_that_goes_away_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "labelstudio_backend")
     with served(HandlersDouble()) as address:
-        import socket
-
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
@@ -265,6 +265,20 @@ def test_one_line_for_each_request_without_what_it_held(caplog: pytest.LogCaptur
     everything = json.dumps([line.fields for line in lines]) + caplog.text
     assert TOKEN not in everything
     assert "secret" not in everything
+
+
+def test_no_answer_waits_for_the_acknowledgement_of_its_head() -> None:
+    said = []
+
+    class Watched(SentenceProtocol):
+        def connection_made(self, transport) -> None:
+            super().connection_made(transport)
+            connection = transport.get_extra_info("socket")
+            said.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    with served(HandlersDouble(), protocol=Watched) as address:
+        requests.get(f"{address}/health")
+    assert said == [1]
 
 
 def test_requests_are_counted_by_route_and_status() -> None:
