@@ -105,6 +105,8 @@ def serve(settings: Settings) -> None:
             "labelstudio_backend.server.serving:create_app",
             factory=True,
             workers=settings.workers,
+            # Imports on a busy machine take longer than the five seconds that are given otherwise.
+            timeout_worker_healthcheck=30,
             **options,
         )
 
