@@ -137,8 +137,8 @@ def exchange(
                 return Answer(response.status, MappingProxyType(received), data, address)
         except TimeoutError as error:
             raise UnreachableError(
-                f"{address.origin} did not send all of {shown(address.url)} in time: try again, "
-                "or give a smaller picture."
+                f"{address.origin} did not send all of {shown(address.url)} in time: try again "
+                "when it is less busy."
             ) from error
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(
