@@ -1,0 +1,224 @@
+"""The bytes of a picture, from wherever it is, read anew only where it may have changed."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from labelstudio_backend.errors import AddressError, LabelStudioError
+from labelstudio_backend.fetching.connecting import Connector
+from labelstudio_backend.fetching.exchange import Allowance, Answer
+from labelstudio_backend.fetching.failures import RefusedError, UnreachableError
+from labelstudio_backend.fetching.locating import InlinePicture, MountedFile, WebPicture, locate
+from labelstudio_backend.fetching.mounted import read_mounted
+from labelstudio_backend.fetching.picture_folder import KeptPicture, PictureFolder, Validators
+from labelstudio_backend.fetching.retrying import Patience, retry_after
+from labelstudio_backend.fetching.stable_address import address_key
+from labelstudio_backend.fetching.web_address import shown
+from sam_plugins.errors import ImageError, LimitError
+from sam_plugins.images import Limits, page_count
+
+__all__ = ["PictureBytes", "PictureFiles"]
+
+FRESH_SECONDS = 600.0
+"""How long what was read from the web is used without asking whether it has changed."""
+
+MOUNTED_SECONDS = 5.0
+"""The same for files of a mounted folder, where asking costs next to nothing."""
+
+STALE_SECONDS = 3600.0
+"""How much longer it is used while the server cannot be asked."""
+
+GONE = (401, 403, 404, 410)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureBytes:
+    """A picture file.
+
+    Parameters
+    ----------
+    content
+        Its bytes.
+    digest
+        Their SHA-256 in hexadecimal digits.
+    fresh_seconds
+        How long it need not be asked for again.
+    """
+
+    content: bytes
+    digest: str
+    fresh_seconds: float
+
+
+class PictureFiles:
+    """Reads picture files. Safe to share between threads.
+
+    Parameters
+    ----------
+    connector
+        Reaches the web.
+    folder
+        Keeps what came from there.
+    root
+        Label Studio's folder of local files, where it is mounted here as well.
+    limits
+        Of one file.
+    allowance
+        Of one transfer; its `max_bytes` give way to those of `limits`.
+    patience
+        With a server that does not answer at once.
+    clock
+        Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        connector: Connector,
+        folder: PictureFolder,
+        root: Path | None = None,
+        *,
+        limits: Limits | None = None,
+        allowance: Allowance | None = None,
+        patience: Patience | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._connector = connector
+        self._folder = folder
+        self._root = root
+        self._limits = limits or Limits.strict()
+        self._allowance = allowance or Allowance(max_bytes=self._limits.max_bytes or 1 << 29)
+        self._patience = patience or Patience(attempts=3, first_seconds=0.25, longest_seconds=2.0)
+        self._clock = clock
+
+    def read(self, value: str) -> PictureBytes:
+        """The bytes of the picture that a task names.
+
+        Raises
+        ------
+        AddressError
+            If it may not be read, is not there, or is no picture.
+        ImageError
+            If it is a damaged picture.
+        LimitError
+            If it is too large.
+        """
+        limit = self._allowance.max_bytes
+        policy = self._connector.policy
+        location = locate(value, policy, mounted=self._root is not None, max_bytes=limit)
+        if isinstance(location, InlinePicture):
+            return _bytes(location.content, FRESH_SECONDS)
+        if isinstance(location, MountedFile):
+            if self._root is None:
+                raise AddressError("LOCAL_FILES_DOCUMENT_ROOT is not set: set it.")
+            return _bytes(read_mounted(self._root, location.path, limit), MOUNTED_SECONDS)
+        kept = self._from_web(location)
+        return PictureBytes(kept.content, kept.digest, FRESH_SECONDS)
+
+    def _from_web(self, picture: WebPicture) -> KeptPicture:
+        key = address_key(picture.address.url)
+        kept = self._folder.get(key)
+        age = None if kept is None else self._clock() - kept.checked
+        if kept is not None and age is not None and 0 <= age < FRESH_SECONDS:
+            return kept
+        try:
+            answer = self._patience.run(lambda: self._ask(picture, kept), _may_pass, _asked_for)
+        except (UnreachableError, RefusedError) as error:
+            if kept is None or age is None:
+                raise
+            if isinstance(error, RefusedError) and error.status in GONE:
+                self._folder.forget(key, kept)
+            elif _may_pass(error) and 0 <= age < FRESH_SECONDS + STALE_SECONDS:
+                _log.warning("A picture could not be asked for again, its copy is used: %s", error)
+                return kept
+            raise
+        validators = Validators(answer.headers.get("etag"), answer.headers.get("last-modified"))
+        if answer.status == 304 and kept is not None:
+            return self._folder.confirm(key, kept, validators)
+        self._check(answer)
+        return self._folder.put(key, answer.body, validators)
+
+    def _ask(self, picture: WebPicture, kept: KeptPicture | None) -> Answer:
+        headers: dict[str, str] = {}
+        if kept is not None and kept.validators.etag:
+            headers["If-None-Match"] = kept.validators.etag
+        elif kept is not None and kept.validators.last_modified:
+            headers["If-Modified-Since"] = kept.validators.last_modified
+        try:
+            answer = self._connector.get(
+                picture.address,
+                headers=headers,
+                authorized=picture.authorized,
+                allowance=self._allowance,
+            )
+        except LabelStudioError as error:
+            if error.status is None or error.status == 429 or error.status >= 500:
+                raise UnreachableError(str(error)) from error
+            raise RefusedError(str(error), 401) from error
+        if answer.status == 200 or (answer.status == 304 and headers):
+            return answer
+        raise RefusedError(
+            self._refusal(picture, answer), answer.status, retry_after(answer.headers)
+        )
+
+    def _refusal(self, picture: WebPicture, answer: Answer) -> str:
+        what = f"{answer.address.origin} answered {answer.status} for {shown(answer.address.url)}"
+        own = self._connector.policy.is_own_origin(answer.address)
+        if answer.status in (401, 403):
+            if own and picture.authorized:
+                return (
+                    f"{what}: check that LABEL_STUDIO_API_KEY is a token that Label Studio still "
+                    "accepts, of a user who may see the project."
+                )
+            return (
+                f"{what}: it is not readable without a password, or its pre-signed link has "
+                "ended; open the task again, or make the picture readable."
+            )
+        if answer.status in (404, 410):
+            return f"{what}: the picture is not there any more; upload or synchronise it again."
+        if answer.status >= 500 and own:
+            return (
+                f"{what}: try again, and see Label Studio's log; it also answers so for an "
+                "uploaded file that was deleted."
+            )
+        return f"{what}: try again later, or open it in a browser to see why."
+
+    def _check(self, answer: Answer) -> None:
+        """Only what looks like a picture is kept; its pixels are looked at by whoever decodes."""
+        if answer.is_html:
+            own = self._connector.policy.is_own_origin(answer.address)
+            raise AddressError(
+                f"{'Label Studio' if own else answer.address.origin} answered with a page rather "
+                f"than a picture for {shown(answer.address.url)}: "
+                + (
+                    "check LABEL_STUDIO_URL and the token in LABEL_STUDIO_API_KEY."
+                    if own
+                    else "give the address of the picture itself, readable without logging in."
+                )
+            )
+        try:
+            page_count(answer.body, limits=self._limits)
+        except LimitError:
+            raise
+        except ImageError as error:
+            raise AddressError(
+                f"{shown(answer.address.url)} is no picture that is read here. {error}"
+            ) from error
+
+
+def _bytes(content: bytes, fresh_seconds: float) -> PictureBytes:
+    return PictureBytes(content, sha256(content).hexdigest(), fresh_seconds)
+
+
+def _may_pass(error: Exception) -> bool:
+    if isinstance(error, RefusedError):
+        return error.may_pass
+    return isinstance(error, UnreachableError)
+
+
+def _asked_for(error: Exception) -> float | None:
+    return error.retry_after if isinstance(error, RefusedError) else None
