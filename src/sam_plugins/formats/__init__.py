@@ -25,6 +25,7 @@ from sam_plugins.formats.label_tiff import read_label_tiff, write_label_tiff
 from sam_plugins.formats.label_zarr import read_label_zarr, write_label_zarr
 from sam_plugins.formats.measurements import Measurements, measure_labels, write_measurements
 from sam_plugins.formats.outlines import Outline, fill_rings, mask_outlines
+from sam_plugins.formats.polygons import SimplifiedPolygons, simplified_polygons
 from sam_plugins.formats.published import OutputMode, record_to_published
 from sam_plugins.formats.rle import (
     crop_to_rle,
@@ -47,6 +48,7 @@ __all__ = [
     "Outline",
     "OutputMode",
     "PlaneIndex",
+    "SimplifiedPolygons",
     "brush_rle_to_crop",
     "crop_to_brush_rle",
     "crop_to_rle",
@@ -75,6 +77,7 @@ __all__ = [
     "rle_to_runs",
     "roi_zip_to_labels",
     "runs_to_rle",
+    "simplified_polygons",
     "to_coco",
     "to_feature",
     "whole_file",

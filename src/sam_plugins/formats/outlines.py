@@ -171,9 +171,12 @@ def fill_rings(rings: Sequence[ArrayLike], box: Box) -> NDArray[np.bool_]:
             raise ImageError(
                 f"A ring needs at least three finite xy pairs, found an array of {ring.shape}."
             )
-        start = ring - (x0, y0)
-        end = np.roll(start, -1, axis=0)
-        low, high = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
+        one = ring - (x0, y0)
+        other = np.roll(one, -1, axis=0)
+        # From the upper end down: an edge is crossed at the same place whichever way it is walked.
+        rising = (other[:, 1] < one[:, 1])[:, None]
+        start, end = np.where(rising, other, one), np.where(rising, one, other)
+        low, high = start[:, 1], end[:, 1]
         # Rows whose centre lies in [low, high), so that a corner on a centre counts once.
         top = np.clip(np.ceil(low - 0.5), 0, height).astype(np.int64)
         counts = np.clip(np.ceil(high - 0.5), 0, height).astype(np.int64) - top
