@@ -1,0 +1,142 @@
+"""A model whose process may die: what was asked of it then is asked once more."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from sam_plugins import AutomaticSettings, Progress, generate_masks
+from sam_plugins.errors import WorkerError
+from sam_plugins.ports import Segmenter, SegmenterInfo
+from sam_plugins.types import Box, Embedding, Image, MaskRecord, Masks, Prompt
+
+__all__ = ["EnduringSegmenter"]
+
+T = TypeVar("T")
+
+
+class EnduringSegmenter:
+    """Asks once more where the model's process ended while it worked; then the error is raised.
+
+    A segmenter gives the same answer to the same question, so that a repeated one is not seen.
+    Safe to share between threads.
+
+    Parameters
+    ----------
+    segmenter
+        One that starts its process again at the next request, as `open_worker` gives it, or any.
+    on_death
+        Called whenever something is asked once more.
+    """
+
+    def __init__(self, segmenter: Segmenter, on_death: Callable[[], None]) -> None:
+        self._segmenter = segmenter
+        self._on_death = on_death
+
+    @property
+    def info(self) -> SegmenterInfo:
+        """Identity and capabilities; waits until the model is ready."""
+        return self._again(lambda: self._segmenter.info)
+
+    def encode(self, image: Image, *, region: Box | None = None) -> Embedding:
+        """As `Segmenter.encode`."""
+        return self._again(lambda: self._segmenter.encode(image, region=region))
+
+    def encode_many(self, images: Sequence[Image]) -> Iterator[Embedding]:
+        """As `Segmenter.encode_many`."""
+        return self._stream(lambda: self._segmenter.encode_many(images))
+
+    def decode(
+        self, embedding: Embedding, prompt: Prompt, *, multimask_output: bool | None = None
+    ) -> Masks:
+        """As `Segmenter.decode`."""
+        return self._again(
+            lambda: self._segmenter.decode(embedding, prompt, multimask_output=multimask_output)
+        )
+
+    def decode_many(
+        self,
+        embedding: Embedding,
+        prompts: Sequence[Prompt],
+        *,
+        multimask_output: bool | None = None,
+        pred_iou_thresh: float | None = None,
+    ) -> Iterator[Masks]:
+        """As `Segmenter.decode_many`; checked at the call."""
+        return self._stream(
+            lambda: self._segmenter.decode_many(
+                embedding,
+                prompts,
+                multimask_output=multimask_output,
+                pred_iou_thresh=pred_iou_thresh,
+            )
+        )
+
+    def generate_masks(
+        self,
+        image: Image,
+        settings: AutomaticSettings | None = None,
+        *,
+        stop: Callable[[], bool] | None = None,
+    ) -> Iterator[Progress | MaskRecord]:
+        """As `sam_plugins.generate_masks`, in the model's process where it has one.
+
+        Progress begins anew where the process died; no mask comes twice.
+        """
+        own = getattr(self._segmenter, "generate_masks", None)
+
+        def start() -> Iterator[Progress | MaskRecord]:
+            if own is None:
+                return generate_masks(self._segmenter, image, settings, stop=stop)
+            found: Iterator[Progress | MaskRecord] = own(image, settings, stop=stop)
+            return found
+
+        return self._stream(start, lambda item: isinstance(item, MaskRecord))
+
+    def close(self) -> None:
+        """End the process, if it has one."""
+        close = getattr(self._segmenter, "close", None)
+        if close is not None:
+            close()
+
+    def _again(self, ask: Callable[[], T]) -> T:
+        try:
+            return ask()
+        except WorkerError:
+            self._on_death()
+            return ask()
+
+    def _stream(
+        self, start: Callable[[], Iterator[T]], counts: Callable[[T], bool] = lambda item: True
+    ) -> Iterator[T]:
+        """What a stream gives, and what is wrong with its arguments at once."""
+        return self._items(start, self._again(start), counts)
+
+    def _items(
+        self, start: Callable[[], Iterator[T]], items: Iterator[T], counts: Callable[[T], bool]
+    ) -> Iterator[T]:
+        given, again = 0, 0
+        while True:
+            known, died = given, False
+            try:
+                for item in items:
+                    if counts(item) and known:
+                        known -= 1
+                        continue
+                    given += counts(item)
+                    yield item
+            except WorkerError:
+                if again:
+                    raise
+                died = True
+            finally:
+                _close(items)
+            if not died:
+                return
+            again = 1
+            self._on_death()
+            items = start()
+
+
+def _close(items: Any) -> None:
+    close = getattr(items, "close", None)
+    if close is not None:
+        close()
