@@ -57,7 +57,7 @@ def answers(visit: Visit) -> Finding:
 
 
 def may_connect(visit: Visit) -> Finding:
-    """Whether Label Studio's guard lets it connect to the backend; asked without attaching anything.
+    """Whether Label Studio's guard lets it connect to the backend; nothing is attached for it.
 
     A model without a project is never stored, and its address is checked before that is noticed.
     """

@@ -1,8 +1,8 @@
 """Label Studio's guard against private addresses: whether it stands between it and the backend.
 
-From 1.23.1 on Label Studio connects to no private address, and that is where a backend usually is. Two
-settings guard two things: ML_BLOCK_LOCAL_IP the model's address, SSRF_PROTECTION_ENABLED the webhook's.
-Both stay on; the list of refused networks gets one hole for one computer.
+From 1.23.1 on Label Studio connects to no private address, and that is where a backend usually is.
+Two settings guard two things: ML_BLOCK_LOCAL_IP the model's address, SSRF_PROTECTION_ENABLED the
+webhook's. Both stay on; the list of refused networks gets one hole for one computer.
 """
 
 import ipaddress
@@ -50,7 +50,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def refused_block(said: str) -> str | None:
-    """The network that a refusal of Label Studio's names; None if it was refused for another reason."""
+    """The network that a refusal of Label Studio's names; None for other refusals."""
     found = _BLOCK.search(said)
     return None if found is None else found[1]
 
@@ -73,8 +73,8 @@ def advice(url: str) -> str:
     address = _address(host)
     if address is None:
         return (
-            f"Give the backend a fixed address, attach it by that instead of {host!r}, and run this "
-            "again with --backend: the setting for Label Studio needs the number."
+            f"Give the backend a fixed address, attach it by that instead of {host!r}, and run "
+            "this again with --backend: the setting for Label Studio needs the number."
         )
     return (
         "Leave ML_BLOCK_LOCAL_IP and SSRF_PROTECTION_ENABLED on, and start Label Studio with the "

@@ -1,4 +1,4 @@
-"""This backend's own settings and its folder."""
+"""The backend's own settings and its folder."""
 
 import os
 import shutil

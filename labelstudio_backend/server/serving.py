@@ -59,7 +59,7 @@ def open_handlers(settings: Settings, meters: "Meters | None" = None) -> "Handle
     next_tasks = NextTasks.open(settings, annotator.prefetch)
     return Handlers(
         annotator,
-        Intake(settings),
+        Intake(settings.state_folder),
         batch_seconds=settings.batch_seconds,
         look_ahead=next_tasks,
         closing=[pictures.close] + ([next_tasks.close] if next_tasks else []),
