@@ -15,6 +15,7 @@ __all__ = ["MaskImage", "mask_image", "regions_of"]
 
 _MASKS = ("brush", "brushlabels", "polygon", "polygonlabels", "bitmask", "bitmasklabels")
 _BOXES = ("rectangle", "rectanglelabels", "ellipse", "ellipselabels")
+_LABELS = "labels"
 _MOST = 65_534
 """Objects that one mask file holds: 65535 marks pixels of unknown truth."""
 
@@ -55,7 +56,7 @@ def regions_of(
         for region in result
         if region.get("to_name") == to_name
         and "type" in region
-        and (item is None or int(region.get("item_index") or 0) == item)
+        and (region.get("item_index") or 0) == (item or 0)
     ]
 
 
@@ -90,17 +91,22 @@ def mask_image(
 
     labels = np.zeros(size, np.uint16)
     number = 0
+    # A region of a tag without labels has an entry of its own for its label, of the same name.
+    named = {region.get("id"): region for region in regions if region["type"] == _LABELS}
     for region in regions:
-        kind = str(region["type"])
+        kind = str(region["type"]).lower()
+        if kind == _LABELS:
+            continue
         if kind not in _MASKS:
             leave_out("boxes and ellipses" if kind in _BOXES else "other regions")
             continue
-        for label, crop, (x0, y0, x1, y1) in read_masks(config, [region], size):
+        entries = [region, *([named[region["id"]]] if region.get("id") in named else [])]
+        masks = read_masks(config, entries, size)
+        if not masks:
+            leave_out("without a pixel")
+        for label, crop, (x0, y0, x1, y1) in masks:
             if wanted and label not in wanted:
                 leave_out("other labels")
-                continue
-            if not crop.any():
-                leave_out("without a pixel")
                 continue
             number += 1
             if number > _MOST:

@@ -8,7 +8,7 @@ from labelstudio_backend.errors import LabelStudioError
 
 __all__ = ["ClientPort", "Sender", "StoppedError"]
 
-_TOO_MANY = 429
+_REFUSED, _TOO_MANY = 400, 429
 _SERVER_FAILED = 500
 
 
@@ -94,7 +94,7 @@ class Sender:
                     task, result, score=score, model_version=self._version
                 )
             except LabelStudioError as error:
-                in_doubt = error.status is None or error.status >= _SERVER_FAILED
+                in_doubt = error.status is None or not _REFUSED <= error.status < _SERVER_FAILED
                 if not in_doubt and error.status != _TOO_MANY:
                     raise
                 if in_doubt and self.arrived(task):
