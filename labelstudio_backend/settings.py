@@ -15,6 +15,13 @@ __all__ = ["Settings"]
 
 DEFAULT_PORT = 9090
 
+OTHER_NAMES = (
+    "LABEL_STUDIO_HOST",
+    "LABEL_STUDIO_ACCESS_TOKEN",
+    "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT",
+)
+"""Variables that stand in for others, as Label Studio's own programs name them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -29,7 +36,7 @@ class Settings:
         A legacy token or a personal access token [LABEL_STUDIO_API_KEY or
         LABEL_STUDIO_ACCESS_TOKEN].
     host, port
-        Where to listen [HOST, PORT].
+        Where to listen [HOST, PORT; 0 is any free one].
     user, password
         What clients must say, by HTTP basic authentication [BASIC_AUTH_USER, BASIC_AUTH_PASS].
     allowed_hosts
@@ -92,7 +99,7 @@ class Settings:
             label_studio_url=_address(first("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST")),
             api_key=first("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN"),
             host=first("HOST") or plain.host,
-            port=int(_number("PORT", first("PORT"), plain.port, 1)),
+            port=int(_number("PORT", first("PORT"), plain.port, 0, 65535)),
             user=first("BASIC_AUTH_USER"),
             password=first("BASIC_AUTH_PASS"),
             allowed_hosts=tuple(part.strip() for part in hosts.split(",") if part.strip()),
@@ -117,6 +124,32 @@ class Settings:
             ),
         )
 
+    def as_environment(self) -> dict[str, str]:
+        """The variables that `from_environment` reads the same settings from.
+
+        What is None is an empty variable.
+        """
+        values = {
+            "LABEL_STUDIO_URL": self.label_studio_url,
+            "LABEL_STUDIO_API_KEY": self.api_key,
+            "HOST": self.host,
+            "PORT": self.port,
+            "BASIC_AUTH_USER": self.user,
+            "BASIC_AUTH_PASS": self.password,
+            "SAM_PLUGINS_ALLOWED_HOSTS": ",".join(self.allowed_hosts),
+            "LOCAL_FILES_DOCUMENT_ROOT": self.local_files_root,
+            "MODEL_DIR": self.state_folder,
+            "SAM_PLUGINS_MODEL": self.model,
+            "WORKERS": self.workers,
+            "LOG_LEVEL": self.log_level,
+            "SAM_PLUGINS_QUEUE_LENGTH": self.queue_length,
+            "SAM_PLUGINS_BATCH_SECONDS": self.batch_seconds,
+        }
+        others = dict.fromkeys(OTHER_NAMES, "")
+        return others | {
+            name: "" if value is None else str(value) for name, value in values.items()
+        }
+
 
 def _address(url: str | None) -> str | None:
     if url is None:
@@ -129,13 +162,15 @@ def _address(url: str | None) -> str | None:
     return url.rstrip("/")
 
 
-def _number(name: str, text: str | None, otherwise: float, least: float) -> float:
+def _number(
+    name: str, text: str | None, otherwise: float, least: float, most: float = 1e9
+) -> float:
     if text is None:
         return otherwise
     try:
         number = float(text)
     except ValueError:
         number = float("nan")
-    if not number >= least:
-        raise ConfigError(f"{name} must be a number of at least {least:g}, found {text!r}.")
+    if not least <= number <= most:
+        raise ConfigError(f"{name} must be a number from {least:g} to {most:g}, found {text!r}.")
     return number
