@@ -1,4 +1,4 @@
-"""Where the commands' words go: results to standard output, progress and notes to standard error."""
+"""Where the words of commands go: results to standard output, the rest to standard error."""
 
 import json
 from collections.abc import Iterator, Sequence
