@@ -10,7 +10,7 @@ from labelstudio_backend.fetching.addresses import AddressPolicy
 from labelstudio_backend.fetching.connecting import Connector
 from labelstudio_backend.fetching.exchange import Allowance, Answer
 from labelstudio_backend.fetching.failures import RefusedError, UnreachableError
-from labelstudio_backend.fetching.refusals import sentence
+from labelstudio_backend.fetching.refusals import about_api
 from labelstudio_backend.fetching.retrying import Patience, retry_after
 from labelstudio_backend.fetching.web_address import shown
 from sam_plugins.errors import ImageError, LimitError
@@ -261,7 +261,9 @@ class LabelStudioClient:
         else:
             answer = self._connector.send(address, method, content, allowance=self._allowance)
         if not 200 <= answer.status < 300:
-            raise RefusedError(sentence(method, answer), answer.status, retry_after(answer.headers))
+            raise RefusedError(
+                about_api(method, answer), answer.status, retry_after(answer.headers)
+            )
         return self._content(method, answer)
 
     def _content(self, method: str, answer: Answer) -> Any:

@@ -14,6 +14,7 @@ from labelstudio_backend.fetching.failures import RefusedError, UnreachableError
 from labelstudio_backend.fetching.locating import InlinePicture, MountedFile, WebPicture, locate
 from labelstudio_backend.fetching.mounted import read_mounted
 from labelstudio_backend.fetching.picture_folder import KeptPicture, PictureFolder, Validators
+from labelstudio_backend.fetching.refusals import about_picture
 from labelstudio_backend.fetching.retrying import Patience, retry_after
 from labelstudio_backend.fetching.stable_address import address_key
 from labelstudio_backend.fetching.web_address import shown
@@ -161,31 +162,9 @@ class PictureFiles:
             raise RefusedError(str(error), 401) from error
         if answer.status == 200 or (answer.status == 304 and headers):
             return answer
-        raise RefusedError(
-            self._refusal(picture, answer), answer.status, retry_after(answer.headers)
-        )
-
-    def _refusal(self, picture: WebPicture, answer: Answer) -> str:
-        what = f"{answer.address.origin} answered {answer.status} for {shown(answer.address.url)}"
         own = self._connector.policy.is_own_origin(answer.address)
-        if answer.status in (401, 403):
-            if own and picture.authorized:
-                return (
-                    f"{what}: check that LABEL_STUDIO_API_KEY is a token that Label Studio still "
-                    "accepts, of a user who may see the project."
-                )
-            return (
-                f"{what}: it is not readable without a password, or its pre-signed link has "
-                "ended; open the task again, or make the picture readable."
-            )
-        if answer.status in (404, 410):
-            return f"{what}: the picture is not there any more; upload or synchronise it again."
-        if answer.status >= 500 and own:
-            return (
-                f"{what}: try again, and see Label Studio's log; it also answers so for an "
-                "uploaded file that was deleted."
-            )
-        return f"{what}: try again later, or open it in a browser to see why."
+        reason = about_picture(answer, own=own, authorized=picture.authorized)
+        raise RefusedError(reason, answer.status, retry_after(answer.headers))
 
     def _check(self, answer: Answer) -> None:
         """Only what looks like a picture is kept; its pixels are looked at by whoever decodes."""

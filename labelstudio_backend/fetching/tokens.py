@@ -51,6 +51,11 @@ class Tokens:
                 "LABEL_STUDIO_API_KEY is no token: copy it again from Label Studio's page "
                 "Account & Settings."
             )
+        if self._key.count(".") == 1 and self._key.startswith("eyJ"):
+            raise LabelStudioError(
+                "LABEL_STUDIO_API_KEY is a personal access token without its last part, as Label "
+                "Studio lists it: make a new one there, and copy it where it is shown in full."
+            )
         self._refresh = refresh
         self._clock = clock
         self._lock = Lock()

@@ -134,6 +134,7 @@ def test_nobody_listens(slept: list[float]) -> None:
     [
         (401, {"detail": "Invalid token."}, r"Invalid token\..*does not accept the token"),
         (403, {"detail": "no"}, "the right to do this"),
+        (403, {"detail": "URL resolves to a reserved network address"}, "BANNED_SUBNETS"),
         (404, {"detail": "No Project matches the given query."}, "there is no such thing"),
         (400, {"detail": "x", "validation_errors": {"title": ["too short"]}}, "title: too short"),
         (400, {"validation_errors": {"non_field_errors": ["bad"]}}, r'"bad"'),

@@ -149,6 +149,25 @@ def test_refusals_say_what_to_do_and_are_not_repeated(place: Place, status: int,
     assert len(place.home.seen) == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("/data/local-files/", 403, "LOCAL_FILES_SERVING_ENABLED=true"),
+        ("/data/local-files/", 404, "a Local Files storage of the project covers"),
+        ("/data/upload/1/x.png", 500, "an upload that was deleted"),
+        ("/storage-data/uploaded/", 403, "the upload was deleted"),
+        ("/tasks/7/resolve/", 404, "no storage of the project has this file"),
+        ("/tasks/7/presign/", 404, "no storage of the project has this file"),
+    ],
+)
+def test_what_label_studio_means_at_some_paths(
+    place: Place, path: str, status: int, says: str
+) -> None:
+    place.home.gives(path, b"", status=status)
+    with pytest.raises(RefusedError, match=says):
+        place.files.read(path)
+
+
 def test_a_link_that_has_ended_is_not_label_studios_fault(place: Place, tmp_path: Path) -> None:
     with server() as cloud:
         cloud.gives("/b/x.png", b"<Error/>", status=403)

@@ -68,6 +68,13 @@ def test_what_cannot_be_a_token(key: str) -> None:
     assert key not in str(caught.value)
 
 
+def test_a_personal_token_without_its_signature_is_told_apart() -> None:
+    shortened = PERSONAL.rpartition(".")[0]
+    with pytest.raises(LabelStudioError, match="without its last part") as caught:
+        Tokens(shortened, lambda refresh: "")
+    assert shortened not in str(caught.value)
+
+
 def test_an_access_token_is_used_until_shortly_before_its_end() -> None:
     issuer = Issuer(300.0)
     tokens = Tokens(PERSONAL, issuer, clock=issuer.clock)
