@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labelstudio_backend.controls.control import Control
+from labelstudio_backend.controls.control import Control, LabelSet
 from labelstudio_backend.controls.kinds import OUTPUTS
 from labelstudio_backend.errors import ConfigError, RequestError
 from labelstudio_backend.values import Picture
@@ -97,8 +97,13 @@ class LabelConfig:
         """
         if not self.images:
             raise ConfigError(
-                "The labelling config has no <Image> tag with a name and a value: only pictures "
-                "can be answered."
+                " ".join(
+                    (
+                        "The labelling config has no <Image> tag with a name and a value: only "
+                        "pictures can be answered.",
+                        *self.notes,
+                    )
+                )
             )
         found = next((tag for tag in self.images if to_name in (None, tag.name)), None)
         if found is None:
@@ -184,7 +189,7 @@ class LabelConfig:
                 tag for tag in tags if len(tag.written_labels()) == 1
             ]
         else:
-            fitting = [tag for tag in tags if tag.holder(label) is not None]
+            fitting = [tag for tag in tags if self.held(label, tag) is not None]
         if fitting:
             return fitting[0]
         said = "No label" if label is None else f"The label {label!r}"
@@ -196,6 +201,22 @@ class LabelConfig:
             f"): give the same labels to <BrushLabels>, <PolygonLabels>, <BitmaskLabels> or "
             f'<RectangleLabels toName="{to_name}"> as to the smart tools.'
         )
+
+    def held(self, label: str, control: Control) -> tuple[LabelSet, str] | None:
+        """Where a tag has a label and how its regions write it; None if it has no such label.
+
+        The label may be called as its regions write it, by its value or by a predicted value, and
+        by whatever other names the tag has for it that the label was picked with.
+        """
+        others = [
+            name
+            for tag in self.controls
+            for group in tag.labels
+            for name, written in group.names.items()
+            if written == label
+        ]
+        known = (control.holder(name) for name in dict.fromkeys((label, *others)))
+        return next((held for held in known if held is not None), None)
 
     def automatic(self, to_name: str) -> tuple[str, str | None]:
         """What a batch does without anybody asking, from attributes of the output tag.

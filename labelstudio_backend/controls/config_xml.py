@@ -12,6 +12,7 @@ __all__ = ["read_config"]
 
 _MOST_BYTES = 1_000_000
 _DEEPEST = 100
+_REPEATER = "<Repeater> is not understood: give pages to one <Image> with valueList."
 
 
 class _Guard(ElementTree.TreeBuilder):
@@ -76,6 +77,10 @@ def _config(root: ElementTree.Element) -> LabelConfig:
         kind, attributes = _name(element), {k.lower(): v for k, v in element.attrib.items()}
         name = attributes.get("name", "").strip()
         to_names = tuple(part.strip() for part in attributes.get("toname", "").split(","))
+        if kind == "repeater":
+            notes.append(_REPEATER)
+        if "{{" in name:
+            continue
         if kind == "image" and name:
             images += _images(name, attributes)
         elif kind == "labels" and name:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import io
+import struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from sam_plugins.types import Box, Size
 __all__ = ["read_png_mask", "region_png", "write_png_mask"]
 
 _KEYS = ("imageDataURL", "maskDataURL")
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SIZE_AT = slice(16, 24)
 _HEAD = "data:image/png;base64,"
 
 
@@ -73,19 +76,21 @@ def write_png_mask(crop: NDArray[np.bool_], box: Box, size: Size) -> str:
 
 
 def _decoded(text: str, region: Region, size: Size) -> NDArray[np.bool_]:
-    height, width = size
     limits = Limits.strict()
     try:
         limits.check_bytes("The mask", len(text))
         data = base64.b64decode(text, validate=True)
+        if len(data) < _SIZE_AT.stop or not data.startswith(_SIGNATURE):
+            raise region.refused("its mask must be a whole PNG, and what it holds is none")
+        width, height = struct.unpack(">II", data[_SIZE_AT])
+        if (height, width) != size:
+            raise region.refused(
+                f"its mask of {height} x {width} does not belong to a picture of {size[0]} x "
+                f"{size[1]}"
+            )
+        # Nothing is decoded yet, and Pillow has a limit of its own that only warns.
+        limits.check_size("The mask", height, width)
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            # The header is known and nothing is decoded yet.
-            if picture.size != (width, height):
-                raise region.refused(
-                    f"its mask of {picture.height} x {picture.width} does not belong to a "
-                    f"picture of {height} x {width}"
-                )
-            limits.check_size("The mask", height, width)
             seen = "A" if picture.has_transparency_data else "L"
             colours = picture.convert("RGBA" if seen == "A" else "L")
             return np.asarray(colours.getchannel(seen)) > 0
@@ -95,5 +100,5 @@ def _decoded(text: str, region: Region, size: Size) -> NDArray[np.bool_]:
         raise region.refused(f"its mask must be written in base 64: {error}") from error
     except LimitError as error:
         raise region.refused(str(error).rstrip(".")) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise region.refused(f"its mask must be a whole PNG: {error}") from error

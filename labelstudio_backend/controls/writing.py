@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from labelstudio_backend.controls.config import LabelConfig
-from labelstudio_backend.controls.control import Control, Written
+from labelstudio_backend.controls.control import Control, LabelSet, Written
 from labelstudio_backend.values import Ask, Found
 
 __all__ = ["area_lost", "write_regions"]
@@ -45,7 +45,8 @@ def write_regions(
             continue
         control = config.output(ask.label, ask.to_name)
         for written in control.write(found):
-            regions += _entries(control, ask, found, written, model_version)
+            label = _label(config, control, ask.label)
+            regions += _entries(control, ask, found, written, label, model_version)
     return regions
 
 
@@ -57,7 +58,12 @@ def area_lost(region: Mapping[str, Any]) -> float:
 
 
 def _entries(
-    control: Control, ask: Ask, found: Found, written: Written, model_version: str
+    control: Control,
+    ask: Ask,
+    found: Found,
+    written: Written,
+    label: tuple[LabelSet, str] | None,
+    model_version: str,
 ) -> list[dict[str, Any]]:
     height, width = found.size
     meta: dict[str, Any] = {"model_version": model_version} if model_version else {}
@@ -79,19 +85,21 @@ def _entries(
         region["item_index"] = ask.item
     if meta:
         region["meta"] = meta
-    if ask.label is not None:
-        holder = control.holder(ask.label)
-    else:
-        # Of a tag with labels that was chosen without one there is a single label.
-        holder = control.holder(control.written_labels()[0]) if control.labelled else None
-    if holder is None:
+    if label is None:
         return [region]
-    group, label = holder
+    group, name = label
     if control.labelled:
-        region["value"] = {**written.value, control.type: [label]}
+        region["value"] = {**written.value, control.type: [name]}
         return [region]
-    labels = {"from_name": group.tag, "type": "labels"}
-    return [region, {**region, **labels, "value": {**written.value, "labels": [label]}}]
+    companion = {"from_name": group.tag, "type": "labels"}
+    return [region, {**region, **companion, "value": {**written.value, "labels": [name]}}]
+
+
+def _label(config: LabelConfig, control: Control, label: str | None) -> tuple[LabelSet, str] | None:
+    if label is not None:
+        return config.held(label, control)
+    # A tag with labels that was chosen without one has a single label.
+    return control.holder(control.written_labels()[0]) if control.labelled else None
 
 
 def _share(score: float) -> float:
