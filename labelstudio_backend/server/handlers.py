@@ -4,6 +4,7 @@ The routes and the official SDK's model both call these.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from time import perf_counter
 from typing import Any, Protocol
@@ -17,7 +18,7 @@ from labelstudio_backend.controls import (
     which_picture,
     write_regions,
 )
-from labelstudio_backend.errors import RequestError
+from labelstudio_backend.errors import ConfigError, RequestError
 from labelstudio_backend.server.wire import (
     PredictRequest,
     label_config,
@@ -129,7 +130,7 @@ class Handlers:
         RequestError, ConfigError
             If there is no labelling config, or one that nothing can be done with.
         """
-        self._config(label_config(body, "schema"))
+        _check(self._config(label_config(body, "schema")))
         return {"model_version": self._annotator.model_version}
 
     def predict(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,4 +243,21 @@ def _labels(regions: Sequence[Mapping[str, Any]]) -> frozenset[str]:
 
 def _finds_everything(config: LabelConfig) -> bool:
     """Whether a task without prompts is annotated, so that finding nothing is an answer."""
-    return any(config.automatic(image.name)[0] == "everything" for image in config.images)
+    for image in config.images:
+        with suppress(ConfigError):  # a picture that is only looked at
+            if config.automatic(image.name)[0] == "everything":
+                return True
+    return False
+
+
+def _check(config: LabelConfig) -> None:
+    """Refuse a config of which no picture can be answered."""
+    refused = ConfigError("The labelling config has no <Image> tag: only pictures are answered.")
+    for image in config.images:
+        try:
+            config.automatic(image.name)
+        except ConfigError as error:
+            refused = error
+        else:
+            return
+    raise refused

@@ -56,13 +56,14 @@ def open_handlers(settings: Settings, meters: "Meters | None" = None) -> "Handle
     pictures = PictureReader(settings)
     measured: dict[str, Any] = {} if meters is None else {"meters": meters}
     annotator = Annotator(settings, pictures, **measured)
+    intake = Intake(settings.state_folder)
     next_tasks = NextTasks.open(settings, annotator.prefetch)
     return Handlers(
         annotator,
-        Intake(settings.state_folder),
+        intake,
         batch_seconds=settings.batch_seconds,
         look_ahead=next_tasks,
-        closing=[pictures.close] + ([next_tasks.close] if next_tasks else []),
+        closing=[pictures.close, intake.close, *([next_tasks.close] if next_tasks else [])],
         **measured,
     )
 
@@ -104,6 +105,8 @@ def serve(settings: Settings) -> None:
             "labelstudio_backend.server.serving:create_app",
             factory=True,
             workers=settings.workers,
+            # Imports on a busy machine take longer than the five seconds that are given otherwise.
+            timeout_worker_healthcheck=30,
             **options,
         )
 

@@ -88,9 +88,10 @@ class AnnotatorDouble:
     def click(self, question: Any) -> list[tuple[Ask, Found]]:
         with self.lock:
             self.questions.append(question)
-        for ask in question.read(SIZE):  # prompts that cannot be understood raise here
+        asks = question.read(SIZE)  # prompts that cannot be understood raise here
+        for ask in asks:
             ask.interaction.steps()
-        return self._answer(self.answers)
+        return self._answer(self.answers if asks else [])
 
     def batch(self, config: Any, tasks: Sequence[Mapping[str, Any]], seconds: float) -> list[Any]:
         self.batches.append((len(tasks), seconds))

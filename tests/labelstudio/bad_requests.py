@@ -115,22 +115,23 @@ CONFIGS = [
 ]
 
 REGIONS = [
-    Row("of an unknown type", with_region(type="hologramlabels"), 400, ""),
     Row("without a value", with_region(value=None), 400, ""),
     Row("a value that is a list", with_region(value=[1]), 400, ""),
-    Row("of an unknown tag", with_region(from_name="nobody"), 400, ""),
-    Row("of an unknown picture", with_region(to_name="nothing"), 400, ""),
-    Row("names that are numbers", with_region(from_name=1, to_name=2), 400, ""),
     Row("a point without x", with_value(x=None), 400, "x"),
     Row("a point at a text", with_value(x="12"), 400, "x"),
     Row("a point at true", with_value(x=True), 400, "x"),
     Row("a point at infinity", b"1e999", 400, ""),
     Row("a box without a width", with_value("rectanglelabels", width=None), 400, "width"),
-    Row("run lengths that are text", with_value("brushlabels", format="rle", rle="abc"), 400, ""),
-    Row("run lengths that end", with_value("brushlabels", format="rle", rle=[1, 2, 3]), 400, ""),
-    Row("only a negative point", with_region(is_positive=False), 400, ""),
 ]
-"""Each is the only region of a click, so that nothing is left to answer."""
+"""Prompts that cannot be understood."""
+
+NO_PROMPTS = [
+    Row("of an unknown type", with_region(type="hologramlabels"), 200, ""),
+    Row("run lengths that are text", with_value("brushlabels", format="rle", rle="abc"), 200, ""),
+    Row("run lengths that end", with_value("brushlabels", format="rle", rle=[1, 2, 3]), 200, ""),
+    Row("only a negative point", with_region(is_positive=False), 200, ""),
+]
+"""Nothing in these says what the object is: the answer has no regions."""
 
 TOLERATED = [
     ("a polygon", {"type": "polygonlabels", "value": {"points": [[1, 1], [9, 1], [9, 9]]}}),
@@ -140,6 +141,9 @@ TOLERATED = [
     ("a relation", {"type": "relation", "from_id": "a", "to_id": "b", "direction": "right"}),
     ("an unknown type", {"type": "hologram", "value": {"x": 1}}),
     ("no type at all", {"value": {"x": 1}}),
+    ("a stroke that is damaged", {"type": "brushlabels", "value": {"format": "rle", "rle": [1]}}),
+    ("a bitmask that is none", {"type": "bitmasklabels", "value": {"imageDataURL": "data:,x"}}),
+    ("a number for a name", {"type": "polygonlabels", "from_name": 1, "to_name": 2, "value": {}}),
     ("nothing", {}),
 ]
 """Regions beside a point that are no prompts, and are no reason to refuse it."""
@@ -148,7 +152,7 @@ ADDRESSES = [
     Row("no picture in the data", body(region(), tasks=[task(data={"other": "x"})]), 400, "image"),
     Row("a picture that is a number", click_on(7), 400, ""),
     Row("a picture that is null", click_on(None), 400, ""),
-    Row("an empty address", click_on(""), 502, "empty"),
+    Row("an empty address", click_on(""), 400, "address"),
     Row("loopback", click_on("http://127.0.0.1:1/a.png"), 502, "SAM_PLUGINS_ALLOWED_HOSTS"),
     Row("loopback by name", click_on("http://localhost:1/a.png"), 502, "ALLOWED_HOSTS"),
     Row("loopback in one number", click_on("http://2130706433/a.png"), 502, ""),
@@ -173,6 +177,21 @@ ADDRESSES = [
     Row("data that are no picture", click_on("data:image/png;base64,AAAA"), 422, ""),
     Row("data that are no base 64", click_on("data:image/png;base64,!!!!"), 502, ""),
 ]
+
+SERVED = [
+    Row("a redirect to a private address", click_on("/data/upload/1/private.png"), 502, "10.1.2.3"),
+    Row("a redirect to metadata", click_on("/data/upload/1/metadata.png"), 502, "169.254"),
+    Row("a redirect to a file", click_on("/data/upload/1/file.png"), 502, ""),
+    Row("a redirect in a circle", click_on("/data/upload/1/circle.png"), 502, "redirect"),
+    Row("a page", click_on("/data/upload/1/page.png"), 502, "page"),
+    Row("ten terabytes", click_on("/data/upload/1/huge.png"), 422, ""),
+    Row("a bomb of pixels", click_on("/data/upload/1/bomb.png"), 422, ""),
+    Row("text for a picture", click_on("/data/upload/1/text.png"), 502, "no picture"),
+    Row("nothing there", click_on("/data/upload/1/missing.png"), 502, "404"),
+    Row("half an answer", click_on("/data/upload/1/half.png"), 502, ""),
+    Row("no answer", click_on("/data/upload/1/silent.png"), 502, ""),
+]
+"""What Label Studio's own address answers with; `hostile_pictures` serves it."""
 
 OTHER_WAYS = [
     Row("setup without a config", {"project": "1.1"}, 400, "schema", path="/setup"),

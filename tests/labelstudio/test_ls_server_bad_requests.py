@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 import requests
 from annotator_doubles import AnnotatorDouble, IntakeDouble, answer, body, region
-from bad_requests import ADDRESSES, BODIES, CONFIGS, OTHER_WAYS, REGIONS, SHAPES, TOLERATED, Row
+from bad_requests import (
+    ADDRESSES,
+    BODIES,
+    CONFIGS,
+    NO_PROMPTS,
+    OTHER_WAYS,
+    REGIONS,
+    SERVED,
+    SHAPES,
+    TOLERATED,
+    Row,
+)
+from hostile_pictures import hostile_pictures
 from server_doubles import served
 
 from labelstudio_backend.fetching import PictureReader
@@ -33,14 +45,15 @@ class Annotator(AnnotatorDouble):
 
 
 @pytest.fixture(scope="module")
-def annotator(tmp_path_factory: pytest.TempPathFactory) -> Annotator:
-    settings = Settings(
-        label_studio_url="http://127.0.0.1:9",  # nothing listens there
-        api_key=TOKEN,
-        state_folder=tmp_path_factory.mktemp("state"),
-        local_files_root=Path(__file__).parent,
-    )
-    return Annotator(PictureReader(settings))
+def annotator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Annotator]:
+    with hostile_pictures() as label_studio:
+        settings = Settings(
+            label_studio_url=label_studio,
+            api_key=TOKEN,
+            state_folder=tmp_path_factory.mktemp("state"),
+            local_files_root=Path(__file__).parent,
+        )
+        yield Annotator(PictureReader(settings))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +97,15 @@ def test_a_bad_region(address: str, annotator: Annotator, row: Row) -> None:
     check(send(address, row), row)
 
 
-@rows(ADDRESSES)
+@rows(NO_PROMPTS)
+def test_a_click_in_which_nothing_is_a_prompt(address: str, annotator: Annotator, row: Row) -> None:
+    annotator.reads = False
+    found = send(address, row)
+    assert found.status_code == 200, found.text
+    assert [said["result"] for said in found.json()["results"]] == [[]]
+
+
+@rows(ADDRESSES + SERVED)
 def test_a_bad_address(address: str, annotator: Annotator, row: Row) -> None:
     annotator.reads = True
     check(send(address, row), row)

@@ -63,7 +63,7 @@ def test_a_click_is_answered_with_regions_score_and_version(handlers, annotator)
     (found,) = said["results"]
     assert found["model_version"] == VERSION
     assert found["score"] == 0.625
-    assert [r["model_version"] for r in found["result"]] == [VERSION, VERSION]
+    assert [r["meta"]["model_version"] for r in found["result"]] == [VERSION, VERSION]
 
 
 def test_a_click_that_nothing_is_found_for_is_an_empty_prediction(handlers, annotator) -> None:
@@ -85,7 +85,7 @@ def test_the_version_is_the_one_that_answered_however_the_model_changes(
     annotator.replace_with = "nano-ffffffffff"
     said = handlers.predict(body(region()))
     versions = {said["model_version"], said["results"][0]["model_version"]} | {
-        r["model_version"] for r in said["results"][0]["result"]
+        r["meta"]["model_version"] for r in said["results"][0]["result"]
     }
     assert versions == {VERSION}
 
