@@ -34,6 +34,7 @@ def run(ctx: typer.Context, project: int | None, backend: str | None) -> None:
                     "grade": finding.grade,
                     "found": finding.found,
                     "change": finding.change,
+                    "paste": finding.paste,
                 }
                 for check, finding in findings
             ]
@@ -73,5 +74,9 @@ def _show(findings: Findings) -> None:
             said.append(f"\n{finding.change}", style="bold" if finding.grade == "fail" else "")
         table.add_row(Text(finding.grade, style=_COLOURS[finding.grade]), check.name, said)
     results().print(table)
+    for check, finding in findings:
+        if finding.paste:
+            results().print(f"\nFor '{check.name}':")
+            results().print(finding.paste, markup=False, soft_wrap=True)
     failed = sum(finding.grade == "fail" for _, finding in findings)
     results().print("Nothing stands in the way." if not failed else f"{failed} to change.")

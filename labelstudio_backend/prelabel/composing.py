@@ -75,7 +75,7 @@ class TaskAnnotator:
             Whatever the picture, the config or the model cannot do.
         """
         answers = self._annotator.annotate(self._config, task, mode=self._mode, stop=self._stopping)
-        if self._annotator.model_version != self._version:
+        if getattr(answers, "model_version", self._annotator.model_version) != self._version:
             self.replaced = True
             self._stop()
             return [], None
