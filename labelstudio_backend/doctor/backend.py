@@ -71,7 +71,7 @@ def may_connect(visit: Visit) -> Finding:
         if block is not None:
             return fail(
                 f"Label Studio refuses {url} as a {what}: it is in {block}, a private network.",
-                networks.advice(url),
+                *networks.advice(url),
             )
         if "resolve hostname" in said:
             return fail(

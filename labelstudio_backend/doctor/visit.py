@@ -1,10 +1,11 @@
 """What the checks look at, asked for once."""
 
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 from labelstudio_backend.controls import LabelConfig, read_config
-from labelstudio_backend.errors import ConfigError
+from labelstudio_backend.errors import ConfigError, LabelStudioError
 from labelstudio_backend.fetching import LabelStudioClient, PictureReader
 from labelstudio_backend.settings import Settings
 
@@ -99,8 +100,9 @@ class Visit:
         """Where the backend is for Label Studio, as far as can be known, without a slash."""
         if self._backend is not None:
             return self._backend.rstrip("/")
-        if self.number is not None and len(self.attached) == 1:
-            return str(self.attached[0].get("url", "")).rstrip("/")
+        with suppress(LabelStudioError):
+            if self.number is not None and len(self.attached) == 1:
+                return str(self.attached[0].get("url", "")).rstrip("/")
         host = self.settings.host
         if host in ("0.0.0.0", "::", ""):
             host = "127.0.0.1"
