@@ -87,7 +87,7 @@ def expected_answers(load: Load, folder: Path, model: str) -> dict[tuple[int, in
         refiner = Refiner(TiledImage(segmenter, load_image(folder / f"{number}.png")))
         for target in range(OBJECTS):
             points = tuple(
-                (x * width / 100, y * height / 100, int(positive))
+                (x * width / 100 - 0.5, y * height / 100 - 0.5, int(positive))
                 for x, y, positive in load.clicks(number, target)
             )
             for count in range(1, LONGEST + 1):
