@@ -55,9 +55,10 @@ def clicks(options: argparse.Namespace, folder: Path) -> int:
     with serving(folder, options.model) as backend:
         taken["first click of a new picture"] = [asked(backend, addresses[1], size, 1)]
         asked(backend, addresses[0], size, 1)
-        accepted = backend.answer(click_body(1, addresses[0], [points_region(50, 50)], size))
+        accepted = backend.answer(click_body(1, addresses[0], [points_region(40, 40)], size))
         regions = accepted["results"][0]["result"] * ACCEPTED
         names = list(AIMS_MS)
+        megabytes = len(click_body(1, addresses[0], [], size, regions)) / 1e6
         for number in range(options.rounds + 2):
             # A second click: the first was answered just before, and is not counted.
             for name, there in zip(names, ([], regions), strict=True):
@@ -76,7 +77,10 @@ def clicks(options: argparse.Namespace, folder: Path) -> int:
         (name, *(f"{of(times) * 1000:.1f}" for of in (statistics.median, min, max)), aim(name))
         for name, times in taken.items()
     ]
-    title = f"{options.model}, pictures of {size[0]} x {size[1]}, {options.rounds} rounds"
+    title = (
+        f"{options.model}, pictures of {size[0]} x {size[1]}, {options.rounds} rounds; the "
+        f"{ACCEPTED} regions are {megabytes:.1f} MB of each request"
+    )
     table(title, ("", "median ms", "fastest ms", "slowest ms", "aim"), rows)
     return 0
 
