@@ -3,6 +3,7 @@
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ SIZE = (90, 120)
 
 @pytest.fixture
 def pictures():
-    return Pictures(**{name: SIZE for name in "abcdefgh"})
+    return Pictures(**dict.fromkeys("abcdefgh", SIZE))
 
 
 @pytest.fixture
@@ -350,7 +351,7 @@ def test_sessions_of_a_replaced_model_go_with_it(tmp_path, pictures):
     models = []
 
     def opener(path):
-        models.append(Model(float(open(path).read()), image_size=256 if not models else 128))
+        models.append(Model(float(Path(path).read_text()), image_size=256 if not models else 128))
         return models[-1]
 
     made = annotator(tmp_path, pictures, None, open_model=opener, settings={"model": str(weights)})
