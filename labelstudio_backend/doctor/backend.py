@@ -71,7 +71,7 @@ def may_connect(visit: Visit) -> Finding:
         if block is not None:
             return fail(
                 f"Label Studio refuses {url} as a {what}: it is in {block}, a private network.",
-                networks.advice(url),
+                *networks.advice(url),
             )
         if "resolve hostname" in said:
             return fail(
@@ -103,8 +103,9 @@ def attached(visit: Visit) -> Finding:
         return fail(
             f"Label Studio finds {url} '{found.get('readable_state')}'"
             + (f": {error[:300]}" if error else "."),
-            f"See the lines 'network' and 'backend'; then open its menu {_MODEL_PAGE} > Edit and "
-            "save, with the user and password of BASIC_AUTH_USER and BASIC_AUTH_PASS if set.",
+            "See the lines 'labelling config', 'network' and 'backend'; then open its menu "
+            f"{_MODEL_PAGE} > Edit and save, with the user and password of BASIC_AUTH_USER and "
+            "BASIC_AUTH_PASS if set.",
         )
     if not found.get("is_interactive"):
         return fail(

@@ -24,11 +24,14 @@ class Finding:
         What is so.
     change
         What to do about it; empty where nothing is to be done.
+    paste
+        What is to be copied for that as it stands.
     """
 
     grade: Grade
     found: str
     change: str = ""
+    paste: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,9 @@ def warn(found: str, change: str) -> Finding:
     return Finding("warn", found, change)
 
 
-def fail(found: str, change: str) -> Finding:
+def fail(found: str, change: str, paste: str = "") -> Finding:
     """It does not work."""
-    return Finding("fail", found, change)
+    return Finding("fail", found, change, paste)
 
 
 def skip(found: str, change: str = "") -> Finding:

@@ -61,26 +61,31 @@ def dotless(url: str) -> bool:
     return "." not in host and ":" not in host and host != "localhost"
 
 
-def advice(url: str) -> str:
-    """What to set where Label Studio runs, so that it may connect to the backend and nothing else.
+def advice(url: str) -> tuple[str, str]:
+    """What to change where Label Studio runs, so that it may connect to the backend and no other.
 
     Parameters
     ----------
     url
         Of the backend, as Label Studio shall use it.
+
+    Returns
+    -------
+    The sentence, and the variables to set.
     """
     host = urlsplit(url).hostname or ""
     address = _address(host)
     if address is None:
         return (
             f"Give the backend a fixed address, attach it by that instead of {host!r}, and run "
-            "this again with --backend: the setting for Label Studio needs the number."
+            "this again with --backend: the setting for Label Studio needs the number.",
+            "",
         )
     return (
         "Leave ML_BLOCK_LOCAL_IP and SSRF_PROTECTION_ENABLED on, and start Label Studio with the "
-        f"usual list without {address} alone: USE_DEFAULT_BANNED_SUBNETS=false "
-        f"USER_ADDITIONAL_BANNED_SUBNETS={recipe(address)} . Turning only ML_BLOCK_LOCAL_IP off "
-        "attaches the model without its webhook."
+        f"variables below: its usual list of refused networks without {address}. Turning only "
+        "ML_BLOCK_LOCAL_IP off would attach the model without its webhook.",
+        f"USE_DEFAULT_BANNED_SUBNETS=false\nUSER_ADDITIONAL_BANNED_SUBNETS={recipe(address)}",
     )
 
 

@@ -1,10 +1,11 @@
 """What the checks look at, asked for once."""
 
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 from labelstudio_backend.controls import LabelConfig, read_config
-from labelstudio_backend.errors import ConfigError
+from labelstudio_backend.errors import ConfigError, LabelStudioError
 from labelstudio_backend.fetching import LabelStudioClient, PictureReader
 from labelstudio_backend.settings import Settings
 
@@ -43,8 +44,14 @@ class Visit:
     @cached_property
     def client(self) -> LabelStudioClient:
         """Label Studio, asked without much patience."""
-        if self._client is not None:
-            return self._client
+        return self._client or self._opened(self.settings.api_key)
+
+    @cached_property
+    def stranger(self) -> LabelStudioClient:
+        """Label Studio, asked without a token."""
+        return self._client or self._opened(None)
+
+    def _opened(self, api_key: str | None) -> LabelStudioClient:
         from labelstudio_backend.fetching.retrying import Patience
 
         url = self.settings.label_studio_url
@@ -54,7 +61,7 @@ class Visit:
                 "http://localhost:8080."
             )
         patience = Patience(attempts=2, first_seconds=0.3, longest_seconds=2.0)
-        return LabelStudioClient(url, self.settings.api_key, patience=patience)
+        return LabelStudioClient(url, api_key, patience=patience)
 
     @cached_property
     def pictures(self) -> PictureReader:
@@ -99,8 +106,9 @@ class Visit:
         """Where the backend is for Label Studio, as far as can be known, without a slash."""
         if self._backend is not None:
             return self._backend.rstrip("/")
-        if self.number is not None and len(self.attached) == 1:
-            return str(self.attached[0].get("url", "")).rstrip("/")
+        with suppress(LabelStudioError):
+            if self.number is not None and len(self.attached) == 1:
+                return str(self.attached[0].get("url", "")).rstrip("/")
         host = self.settings.host
         if host in ("0.0.0.0", "::", ""):
             host = "127.0.0.1"

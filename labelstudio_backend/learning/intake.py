@@ -140,6 +140,14 @@ class Intake:
         with self._database.reading() as connection:
             return [number for (number,) in connection.execute(_CHOSEN, (project,))]
 
+    def numbers(self, project: int) -> list[int]:
+        """All annotations of a project that are known and not deleted."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT annotation FROM annotations WHERE project = ?", (project,)
+            )
+            return [number for (number,) in rows]
+
     def read(self, annotations: list[int]) -> Iterator[Submitted]:
         """The annotations themselves, one at a time; those deleted meanwhile are passed over."""
         for number in annotations:

@@ -5,6 +5,8 @@ some while the model computes for another; memory holds as many tasks as there a
 page of Label Studio's list.
 """
 
+import hashlib
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -227,7 +229,8 @@ class Prelabelling:
             if noted.state not in ("done", "todo") and not self._plan.dry_run:
                 self._journal.write(number, "done")
             return Outcome(number, "skipped")
-        if noted.state == "empty" and not self._plan.again:
+        same = noted.reason == _fingerprint(task)
+        if noted.state == "empty" and same and not self._plan.again:
             return Outcome(number, "empty before")
         if noted.state == "failed" and not self._plan.retry_failed:
             return Outcome(number, "failed before", noted.reason)
@@ -244,7 +247,7 @@ class Prelabelling:
             if self.stopping():
                 return Outcome(number, "left")
             if not regions:
-                self._journal.write(number, "empty")
+                self._journal.write(number, "empty", _fingerprint(task))
                 return Outcome(number, "empty")
         except StoppedError:
             return Outcome(number, "left")
@@ -303,6 +306,12 @@ class Prelabelling:
     def _failed(self, number: int, reason: str) -> Outcome:
         self._journal.write(number, "failed", reason)
         return Outcome(number, "failed", reason)
+
+
+def _fingerprint(task: Mapping[str, Any]) -> str:
+    """What a task holds: one in which nothing was found may have got prompts since."""
+    parts = [task.get(name) for name in ("data", "annotations", "predictions")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _reason(error: Exception) -> str:
