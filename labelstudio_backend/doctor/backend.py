@@ -103,8 +103,9 @@ def attached(visit: Visit) -> Finding:
         return fail(
             f"Label Studio finds {url} '{found.get('readable_state')}'"
             + (f": {error[:300]}" if error else "."),
-            f"See the lines 'network' and 'backend'; then open its menu {_MODEL_PAGE} > Edit and "
-            "save, with the user and password of BASIC_AUTH_USER and BASIC_AUTH_PASS if set.",
+            "See the lines 'labelling config', 'network' and 'backend'; then open its menu "
+            f"{_MODEL_PAGE} > Edit and save, with the user and password of BASIC_AUTH_USER and "
+            "BASIC_AUTH_PASS if set.",
         )
     if not found.get("is_interactive"):
         return fail(

@@ -17,7 +17,7 @@ def reachable(visit: Visit) -> Finding:
     """Whether a Label Studio of a known kind answers at the address."""
     url = visit.settings.label_studio_url
     try:
-        release = visit.client.version()
+        release = visit.stranger.version()
     except LabelStudioError as error:
         if error.status is None:
             return fail(
@@ -81,5 +81,11 @@ def _refused(error: LabelStudioError, kind: str) -> Finding:
             f"Label Studio does not accept this {kind}.",
             f"Copy it again ({_WHERE}): a personal access token is the long one with two dots, a "
             "legacy token has 40 characters. It must be of this Label Studio.",
+        )
+    if error.status == 404:
+        return fail(
+            said,
+            "LABEL_STUDIO_URL goes on too far: leave out /projects and what follows; a sub-path "
+            "that Label Studio is hosted under stays.",
         )
     return fail(said, "See that Label Studio works, then run this again.")

@@ -44,8 +44,14 @@ class Visit:
     @cached_property
     def client(self) -> LabelStudioClient:
         """Label Studio, asked without much patience."""
-        if self._client is not None:
-            return self._client
+        return self._client or self._opened(self.settings.api_key)
+
+    @cached_property
+    def stranger(self) -> LabelStudioClient:
+        """Label Studio, asked without a token."""
+        return self._client or self._opened(None)
+
+    def _opened(self, api_key: str | None) -> LabelStudioClient:
         from labelstudio_backend.fetching.retrying import Patience
 
         url = self.settings.label_studio_url
@@ -55,7 +61,7 @@ class Visit:
                 "http://localhost:8080."
             )
         patience = Patience(attempts=2, first_seconds=0.3, longest_seconds=2.0)
-        return LabelStudioClient(url, self.settings.api_key, patience=patience)
+        return LabelStudioClient(url, api_key, patience=patience)
 
     @cached_property
     def pictures(self) -> PictureReader:

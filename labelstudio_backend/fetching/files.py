@@ -139,7 +139,9 @@ class PictureFiles:
                 _log.warning("A picture could not be asked for again, its copy is used: %s", error)
                 return kept
             raise
-        validators = Validators(answer.headers.get("etag"), answer.headers.get("last-modified"))
+        validators = Validators(
+            _marking(answer.headers.get("etag")), _marking(answer.headers.get("last-modified"))
+        )
         if answer.status == 304 and kept is not None:
             return self._folder.confirm(key, kept, validators)
         self._check(answer)
@@ -191,6 +193,12 @@ class PictureFiles:
 
 def _bytes(content: bytes, fresh_seconds: float) -> PictureBytes:
     return PictureBytes(content, sha256(content).hexdigest(), fresh_seconds)
+
+
+def _marking(text: str | None) -> str | None:
+    """What may be sent back as it came; None for what no header may hold."""
+    good = text is not None and len(text) <= 256 and text.isascii() and text.isprintable()
+    return text if good else None
 
 
 def _may_pass(error: Exception) -> bool:

@@ -266,6 +266,15 @@ def test_older_files_without_a_mark_are_read_anew(place: Place) -> None:
     assert "If-None-Match" not in place.home.seen[1].headers
 
 
+@pytest.mark.parametrize("etag", ["a\r\n b", "\x01", "\xe4", "x" * 300, ""])
+def test_marks_that_no_header_may_hold_are_not_sent_back(place: Place, etag: str) -> None:
+    place.home.gives(UPLOAD, picture_bytes(), {"ETag": etag})
+    first = place.files.read(UPLOAD)
+    place.later(11)
+    assert place.files.read(UPLOAD).content == first.content
+    assert "If-None-Match" not in place.home.seen[1].headers
+
+
 def test_a_copy_serves_for_an_hour_while_the_server_is_down(place: Place) -> None:
     place.home.gives(UPLOAD, picture_bytes())
     first = place.files.read(UPLOAD)

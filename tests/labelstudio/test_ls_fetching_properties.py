@@ -4,7 +4,7 @@ import ipaddress
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelstudio_backend.errors import AddressError, ConfigError
@@ -41,6 +41,7 @@ V4 = st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address)
 HOME = AddressPolicy("http://ls:8080/base", ["listed.com"], resolve=lambda host, port: ["10.0.0.1"])
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_an_address_reads_back_as_itself(value: str) -> None:
     try:
@@ -55,6 +56,7 @@ def test_an_address_reads_back_as_itself(value: str) -> None:
     assert " " not in address.url
 
 
+@settings(deadline=None)
 @given(VALUES, st.booleans())
 def test_the_token_goes_to_label_studios_own_paths_only(value: str, mounted: bool) -> None:
     try:
@@ -67,6 +69,7 @@ def test_the_token_goes_to_label_studios_own_paths_only(value: str, mounted: boo
         assert location.address.path.startswith(("/base/data/", "/base/tasks/", "/base/projects/"))
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_only_label_studio_and_the_list_are_connected_to(value: str) -> None:
     try:
@@ -77,6 +80,7 @@ def test_only_label_studio_and_the_list_are_connected_to(value: str) -> None:
     assert checked.numbers == ("10.0.0.1",)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30).filter(lambda text: text.strip().lower().partition(":")[0] != "ls"))
 def test_entries_of_the_list_are_refused_or_mean_what_they_say(entry: str) -> None:
     try:
@@ -86,6 +90,7 @@ def test_entries_of_the_list_are_refused_or_mean_what_they_say(entry: str) -> No
     assert not policy.is_listed(parse_address("http://ls/"))
 
 
+@settings(deadline=None)
 @given(V4, st.sampled_from(["mapped", "nat64", "6to4", "plain"]))
 def test_wrapping_makes_no_address_more_public(inner: ipaddress.IPv4Address, how: str) -> None:
     number = int(inner)
