@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fetching_doubles import Server, server
 
+from labelstudio_backend.errors import AddressError
 from labelstudio_backend.fetching import exchange as exchange_module
 from labelstudio_backend.fetching.addresses import AddressPolicy
 from labelstudio_backend.fetching.connecting import Connector
@@ -64,3 +65,20 @@ def test_a_certificate_that_nobody_vouches_for(secure: Server) -> None:
     with pytest.raises(UnreachableError, match="SSL_CERT_FILE"):
         read(secure, "pictures.test")
     assert secure.seen == []
+
+
+def test_a_redirect_from_tls_to_plain_http_is_not_followed(
+    secure: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with server() as plain:
+        plain.gives("/y", b"for all to read")
+        secure.redirects("/x", f"{plain.url}/y")
+        policy = AddressPolicy(
+            None,
+            [f"pictures.test:{secure.port}", f"127.0.0.1:{plain.port}"],
+            resolve=lambda host, port: ["127.0.0.1"],
+        )
+        with pytest.raises(AddressError, match="redirects from https to http"):
+            Connector(policy).get(parse_address(f"https://pictures.test:{secure.port}/x"))
+        assert plain.seen == []
