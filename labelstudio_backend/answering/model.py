@@ -166,7 +166,7 @@ class CurrentModel:
             return {
                 "ready": self._current is not None,
                 "opening": self._opening,
-                "model": self._model or "nano",
+                "model": self._model or "nano" if self._watcher is None else self._file.name,
                 "version": self.version,
                 "error": None if self._error is None else _sentence(self._error),
             }

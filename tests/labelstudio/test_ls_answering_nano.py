@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import resources
 
+import numpy as np
 import pytest
 from answering_doubles import Config, Pictures, Remembered, annotator, ask, question, whole
 
@@ -106,11 +107,11 @@ def test_two_annotators_on_two_pictures_get_what_the_core_gives(made, nano, pict
 
 
 def test_everything_is_found_in_the_other_process(made, nano, pictures):
-    rgb = pictures.arrays["cells"]
-    answers = made.annotate(Config("everything", "Cell"), {"id": 1, "data": {"image": "cells"}})
+    rgb = pictures.arrays["small"] = np.ascontiguousarray(pictures.arrays["objects"][:240, :320])
+    answers = made.annotate(Config("everything", "Cell"), {"id": 1, "data": {"image": "small"}})
     events = generate_masks(nano, rgb, default_settings("nano"))
     records = [event for event in events if isinstance(event, MaskRecord)]
-    assert len(answers) == len(records) > 3
+    assert len(answers) == len(records) > 1
     for (_, found), record in zip(answers, records, strict=True):
         assert (whole(found, found.size) == rle_to_mask(record.segmentation)).all()
 
