@@ -17,8 +17,8 @@ from sam_plugins.testing import FakeSegmenter, sample_image
 SECONDS = 20.0
 
 
-def wait_until(condition, what="the condition"):
-    deadline = time.monotonic() + SECONDS
+def wait_until(condition, what="the condition", seconds=SECONDS):
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come true")
@@ -130,7 +130,7 @@ def annotator(tmp_path, pictures, model, **options):
     opener = options.pop("open_model", lambda name: model)
     store = open_store(tmp_path / "embeddings")
     made = Annotator(Settings(**settings), pictures, open_model=opener, store=store, **options)
-    wait_until(lambda: made.model_version, "a model that is ready")
+    wait_until(lambda: made.model_version, "a model that is ready", 120)
     return made
 
 

@@ -23,7 +23,7 @@ from answering_doubles import (
 from labelstudio_backend.answering import Question
 from labelstudio_backend.errors import BusyError
 from labelstudio_backend.values import Ask, Picture
-from sam_plugins import Interaction
+from sam_plugins import Interaction, TiledImage
 from sam_plugins.errors import CheckpointError, ImageError, ModelError, PromptError, WorkerError
 from sam_plugins.testing import FakeSegmenter
 
@@ -230,6 +230,24 @@ def test_a_newer_click_of_the_same_object_takes_the_place_of_one_that_waits(made
         model.decode_gate.set()
         assert len(newer.result(20)) == len(first.result(20)) == 1
     assert meters.counts["superseded"] == 1
+
+
+def test_a_click_on_a_large_picture_leaves_its_other_tiles_to_prepare(tmp_path, model):
+    pictures = Pictures(large=(300, 3200))
+    made = annotator(tmp_path, pictures, model)
+    one = ask((200, 100, 1))
+    ((_, found),) = made.click(question("large", one))
+    expected = alone(FakeSegmenter(), pictures.arrays["large"], one)
+    assert (whole(found, (300, 3200)) == expected).all()
+    assert model.encodes == 1
+    made.prepare(Picture("large"))
+    tiles = len(TiledImage(model, pictures.arrays["large"]).grid)
+    assert tiles > 3
+    wait_until(lambda: made._preparing.opened.idle)
+    assert model.encodes == tiles
+    made.click(question("large", ask((2900, 100, 1))))
+    assert model.encodes == tiles
+    made.close(1)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -181,6 +181,25 @@ def test_a_damaged_file_leaves_the_old_model_until_a_good_one_comes(
     assert len(list((tmp_path / "state/models").glob("*.safetensors"))) == 2
 
 
+def test_a_start_with_a_damaged_file_goes_on_with_the_model_before(
+    current, weights, opener, tmp_path
+):
+    wait_until(lambda: current.version)
+    current.close()
+    weights.write_text("half a fi")
+    again = CurrentModel(
+        str(weights), tmp_path / "state", open_model=opener, seconds_between_looks=LOOKS
+    )
+    with again.lease() as used:
+        assert used.version == version(10)
+    wait_until(lambda: again.status()["error"])
+    assert "half a fi" in again.status()["error"]
+    replace(weights, "30")
+    wait_until(lambda: again.version == version(30))
+    assert again.status()["error"] is None
+    again.close()
+
+
 def test_a_file_that_is_still_written_is_not_opened(tmp_path, weights, opener):
     """The watcher by hand: one look per call."""
     current = CurrentModel(
