@@ -122,7 +122,7 @@ def test_prelabel_says_what_became_of_the_tasks(
     result = run("prelabel", "--project", 1)
     assert result.exit_code == 0, result.output
     assert "prediction sent" in result.output
-    assert "nothing found, nothing sent" in result.output
+    assert "nothing found: nothing sent" in result.output
     assert {n for n, found in studio.versions().items() if found == [VERSION]} == {
         n for n in range(1, 13) if n != 3
     }

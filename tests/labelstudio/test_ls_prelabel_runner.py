@@ -250,6 +250,24 @@ def test_a_label_studio_that_goes_away_ends_the_run_and_the_next_goes_on(
     assert once(studio)
 
 
+def test_pictures_that_are_missing_as_label_studio_is_fail_no_task(
+    studio: FakeLabelStudio, run: Run
+) -> None:
+    def annotate(task: Mapping[str, Any]) -> Any:
+        if task["id"] == 9:
+            studio.down = True
+        if studio.down:
+            raise AddressError("The picture cannot be reached.")
+        return found(task)
+
+    with pytest.raises(LabelStudioError):
+        run(annotate=annotate)
+    assert run.last.summary.counts["failed"] == 0
+    studio.down = False
+    assert "failed before" not in run().counts
+    assert once(studio)
+
+
 def test_a_busy_model_is_asked_again(studio: FakeLabelStudio, run: Run) -> None:
     busy = {1, 2, 3}
 
