@@ -6,7 +6,9 @@ one of these numbers, so that a name which means something else a moment later g
 
 import ipaddress
 import socket
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -22,6 +24,8 @@ from labelstudio_backend.fetching.web_address import (
 )
 
 __all__ = ["AddressPolicy", "Checked", "Resolve", "look_up"]
+
+LOOK_UP_SECONDS = 10.0
 
 Resolve = Callable[[str, int], Sequence[str]]
 """From a host and a port to the numbers of the host."""
@@ -64,15 +68,25 @@ class _Listed:
 
 
 def look_up(host: str, port: int) -> Sequence[str]:
-    """The numbers of a host, as the system gives them.
+    """The numbers of a host, as the system gives them within ten seconds.
 
     Raises
     ------
     OSError
         If there are none, or nobody could be asked.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    answer: Future[list[str]] = Future()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answer.set_result(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
+        except Exception as error:
+            answer.set_exception(error)
+
+    # The system's own wait cannot be bounded; a thread that still waits then is left behind.
+    threading.Thread(target=ask, name="sam-plugins look-up", daemon=True).start()
+    return answer.result(timeout=LOOK_UP_SECONDS)
 
 
 class AddressPolicy:
@@ -178,7 +192,7 @@ class AddressPolicy:
             try:
                 texts = self._resolve(address.host, address.port)
                 found = [ipaddress.ip_address(text) for text in texts]
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError) as error:  # UnicodeError is one of these
                 raise self._unknown(address) from error
         if not found:
             raise self._unknown(address)
@@ -197,9 +211,9 @@ class AddressPolicy:
             what = f"{came_from.origin} redirects to {address.netloc}"
         if self._home is not None and address.host == self._home.host:
             return AddressError(
-                f"{what} by {address.scheme}, and LABEL_STUDIO_URL is {self._home.origin}: set "
-                f"LABEL_STUDIO_URL to {address.origin} if Label Studio is there, or add "
-                f"{address.netloc} to SAM_PLUGINS_ALLOWED_HOSTS."
+                f"{what} by {address.scheme}, and LABEL_STUDIO_URL is {self._home.origin}: add "
+                f"{address.netloc} to SAM_PLUGINS_ALLOWED_HOSTS if you trust it, or set "
+                f"LABEL_STUDIO_URL to {address.origin} if Label Studio is there."
             )
         return AddressError(
             f"{what}, which this backend may not read from: add {address.netloc} to "

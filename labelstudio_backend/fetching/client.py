@@ -18,7 +18,7 @@ from sam_plugins.errors import ImageError, LimitError
 __all__ = ["LabelStudioClient"]
 
 BUSY = (429, 503)
-API_ALLOWANCE = Allowance(max_bytes=1 << 28, read_seconds=100.0, total_seconds=300.0)
+API_ALLOWANCE = Allowance(max_bytes=1 << 28, read_seconds=60.0, total_seconds=120.0)
 
 
 class LabelStudioClient:

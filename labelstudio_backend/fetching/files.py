@@ -70,7 +70,7 @@ class PictureFiles:
     limits
         Of one file.
     allowance
-        Of one transfer; its `max_bytes` give way to those of `limits`.
+        Of one transfer; by default as many bytes as `limits` allow.
     patience
         With a server that does not answer at once.
     clock
@@ -92,7 +92,9 @@ class PictureFiles:
         self._folder = folder
         self._root = root
         self._limits = limits or Limits.strict()
-        self._allowance = allowance or Allowance(max_bytes=self._limits.max_bytes or 1 << 29)
+        self._allowance = allowance or Allowance(
+            max_bytes=self._limits.max_bytes or 1 << 29, read_seconds=20.0, total_seconds=90.0
+        )
         self._patience = patience or Patience(attempts=3, first_seconds=0.25, longest_seconds=2.0)
         self._clock = clock
 
@@ -127,7 +129,7 @@ class PictureFiles:
         if kept is not None and age is not None and 0 <= age < FRESH_SECONDS:
             return kept
         try:
-            answer = self._patience.run(lambda: self._ask(picture, kept), _may_pass, _asked_for)
+            answer = self._patience.run(lambda: self._ask(picture, kept), _is_brief, _asked_for)
         except (UnreachableError, RefusedError) as error:
             if kept is None or age is None:
                 raise
@@ -137,7 +139,9 @@ class PictureFiles:
                 _log.warning("A picture could not be asked for again, its copy is used: %s", error)
                 return kept
             raise
-        validators = Validators(answer.headers.get("etag"), answer.headers.get("last-modified"))
+        validators = Validators(
+            _marking(answer.headers.get("etag")), _marking(answer.headers.get("last-modified"))
+        )
         if answer.status == 304 and kept is not None:
             return self._folder.confirm(key, kept, validators)
         self._check(answer)
@@ -168,24 +172,22 @@ class PictureFiles:
 
     def _check(self, answer: Answer) -> None:
         """Only what looks like a picture is kept; its pixels are looked at by whoever decodes."""
-        if answer.is_html:
-            own = self._connector.policy.is_own_origin(answer.address)
-            raise AddressError(
-                f"{'Label Studio' if own else answer.address.origin} answered with a page rather "
-                f"than a picture for {shown(answer.address.url)}: "
-                + (
-                    "check LABEL_STUDIO_URL and the token in LABEL_STUDIO_API_KEY."
-                    if own
-                    else "give the address of the picture itself, readable without logging in."
-                )
-            )
         try:
             page_count(answer.body, limits=self._limits)
         except LimitError:
             raise
         except ImageError as error:
+            what = shown(answer.address.url)
+            if not answer.is_html:
+                raise AddressError(f"{what} is no picture that is read here. {error}") from error
+            if self._connector.policy.is_own_origin(answer.address):
+                raise AddressError(
+                    f"Label Studio answered with a page rather than a picture for {what}: check "
+                    "LABEL_STUDIO_URL and the token in LABEL_STUDIO_API_KEY."
+                ) from error
             raise AddressError(
-                f"{shown(answer.address.url)} is no picture that is read here. {error}"
+                f"{answer.address.origin} answered with a page rather than a picture for {what}: "
+                "give the address of the picture itself, readable without logging in."
             ) from error
 
 
@@ -193,10 +195,21 @@ def _bytes(content: bytes, fresh_seconds: float) -> PictureBytes:
     return PictureBytes(content, sha256(content).hexdigest(), fresh_seconds)
 
 
+def _marking(text: str | None) -> str | None:
+    """What may be sent back as it came; None for what no header may hold."""
+    good = text is not None and len(text) <= 256 and text.isascii() and text.isprintable()
+    return text if good else None
+
+
 def _may_pass(error: Exception) -> bool:
     if isinstance(error, RefusedError):
         return error.may_pass
     return isinstance(error, UnreachableError)
+
+
+def _is_brief(error: Exception) -> bool:
+    """Whether it may pass soon enough for somebody who waits: not where waiting was in vain."""
+    return _may_pass(error) and not isinstance(error.__cause__, TimeoutError)
 
 
 def _asked_for(error: Exception) -> float | None:

@@ -1,6 +1,7 @@
 """An address of the web, taken apart once, so that what is checked is what is connected to."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import quote, urljoin, urlsplit
@@ -76,10 +77,13 @@ class WebAddress:
         AddressError
             If it is not an address of the web.
         """
+        with suppress(UnicodeError):
+            location = location.encode("latin-1").decode("utf-8")  # headers come in as Latin-1
         try:
-            return parse_address(urljoin(self.url, location))
+            joined = urljoin(self.url, location)
         except ValueError as error:
             raise AddressError(f"{shown(self.url)} redirects to what is no address.") from error
+        return parse_address(joined)
 
 
 def parse_address(url: str) -> WebAddress:

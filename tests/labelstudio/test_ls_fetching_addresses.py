@@ -1,11 +1,13 @@
 """Which addresses may be connected to."""
 
 import ipaddress
+import threading
 from collections.abc import Sequence
 
 import pytest
 
 from labelstudio_backend.errors import AddressError, ConfigError
+from labelstudio_backend.fetching import addresses
 from labelstudio_backend.fetching.addresses import AddressPolicy
 from labelstudio_backend.fetching.failures import UnreachableError
 from labelstudio_backend.fetching.networks import is_connectable, is_public
@@ -167,6 +169,20 @@ def test_a_name_is_looked_up_once() -> None:
     checked = rebinding.check(parse_address("http://a.example.com/"))
     assert checked.numbers == (PUBLIC,)
     assert next(answers) == ["127.0.0.1"]
+
+
+def test_the_system_is_asked_for_names_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "127.0.0.1" in addresses.look_up("localhost", 80)
+    with pytest.raises(OSError, match=r"."):
+        addresses.look_up("nothing.invalid", 80)
+    over = threading.Event()
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", lambda *args, **names: over.wait(30) or [])
+    monkeypatch.setattr(addresses, "LOOK_UP_SECONDS", 0.05)
+    try:
+        with pytest.raises(UnreachableError, match="not known"):
+            AddressPolicy(None, ["slow.com"]).check(parse_address("http://slow.com/"))
+    finally:
+        over.set()
 
 
 def test_without_label_studio_only_the_list_counts() -> None:

@@ -122,6 +122,24 @@ def test_what_is_no_picture_is_not_kept(
     assert place.files.read(UPLOAD).content == picture_bytes()
 
 
+def test_the_bytes_say_what_it_is_and_not_the_header(place: Place) -> None:
+    place.home.gives(UPLOAD, picture_bytes(), {"Content-Type": "text/html"})
+    assert place.files.read(UPLOAD).content == picture_bytes()
+
+
+def test_who_waited_in_vain_is_not_made_to_wait_again(place: Place) -> None:
+    place.home.routes[UPLOAD] = lambda handler: handler.server.stop.wait(20)
+    hasty = PictureFiles(
+        place.connector,
+        PictureFolder(place.root),
+        allowance=Allowance(read_seconds=0.1, total_seconds=5.0),
+        patience=Patience(attempts=3, sleep=place.slept.append),
+    )
+    with pytest.raises(UnreachableError, match="in time"):
+        hasty.read(UPLOAD)
+    assert len(place.home.seen) == 1
+
+
 def test_a_login_page_that_label_studio_redirects_to(place: Place) -> None:
     place.home.redirects(UPLOAD, "/user/login/?next=/x")
     place.home.gives("/user/login/", LOGIN, {"Content-Type": "text/html"})
@@ -245,6 +263,15 @@ def test_older_files_without_a_mark_are_read_anew(place: Place) -> None:
     place.later(11)
     place.home.gives(UPLOAD, picture_bytes(seed=1))
     assert place.files.read(UPLOAD).content == picture_bytes(seed=1)
+    assert "If-None-Match" not in place.home.seen[1].headers
+
+
+@pytest.mark.parametrize("etag", ["a\r\n b", "\x01", "\xe4", "x" * 300, ""])
+def test_marks_that_no_header_may_hold_are_not_sent_back(place: Place, etag: str) -> None:
+    place.home.gives(UPLOAD, picture_bytes(), {"ETag": etag})
+    first = place.files.read(UPLOAD)
+    place.later(11)
+    assert place.files.read(UPLOAD).content == first.content
     assert "If-None-Match" not in place.home.seen[1].headers
 
 
