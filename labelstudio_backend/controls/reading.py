@@ -5,13 +5,16 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from labelstudio_backend.controls.config import LabelConfig
 from labelstudio_backend.controls.control import Control
 from labelstudio_backend.controls.grouping import Prompted, grouped
 from labelstudio_backend.controls.kinds import TAGS
 from labelstudio_backend.controls.region import Region, read_regions
 from labelstudio_backend.values import Ask
-from sam_plugins.types import Size
+from sam_plugins.types import Box, Size
 
 __all__ = ["prompt_keys", "read_asks", "read_masks", "task_asks", "which_picture"]
 
@@ -132,7 +135,7 @@ def read_masks(
     size: Size,
     to_name: str | None = None,
     item: int | None = None,
-) -> list[tuple[str | None, Any, tuple[int, int, int, int]]]:
+) -> list[tuple[str | None, NDArray[np.bool_], Box]]:
     """Submitted regions as masks: brush, bitmask, polygon, rectangle.
 
     Parameters
@@ -156,7 +159,7 @@ def read_masks(
         If a region cannot be read, or was drawn on a turned picture.
     """
     smart = {control.name for control in config.controls if control.smart}
-    found = []
+    found: list[tuple[str | None, NDArray[np.bool_], Box]] = []
     for region in read_regions(regions):
         kind = TAGS.get(region.type)
         if kind is None or (to_name is not None and not _about(region, to_name, item)):
