@@ -203,7 +203,8 @@ class Annotator:
                 desk.meters.count("embedding_hit" if hit else "embedding_miss")
                 answers.extend((ask, one) for ask, one in found if one is not None)
             desk.sessions.trim()
-        self._preparing.note(question.picture, model.version)
+        if len(session.tiled.grid) == 1:  # else there are other tiles
+            self._preparing.note(question.picture, model.version)
         return answers
 
     def _embedded(self, asks: Sequence[Ask], session: Session, place: Place) -> list[Ask]:

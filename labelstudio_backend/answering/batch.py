@@ -34,6 +34,9 @@ KEPT = 1000
 KEPT_BYTES = 256 << 20
 """Answers that nobody has asked for again."""
 
+SECONDS_FOR_MODEL = 3600.0
+"""Nobody waits for what is done later."""
+
 _log = logging.getLogger(__name__)
 
 Key: TypeAlias = tuple[str, str]
@@ -116,7 +119,13 @@ class Batches:
 
     def _do_later(self, one: _Task) -> None:
         try:
-            answers = annotate_task(self._desk, one.config, one.task, rank=Rank.LATER)
+            answers = annotate_task(
+                self._desk,
+                one.config,
+                one.task,
+                rank=Rank.LATER,
+                seconds_for_model=SECONDS_FOR_MODEL,
+            )
         except Exception as error:
             self._note(one, error)
             return

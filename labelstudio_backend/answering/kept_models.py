@@ -3,12 +3,14 @@
 import hashlib
 import json
 import os
+import shutil
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, BinaryIO
 
 from filelock import FileLock
 
@@ -120,7 +122,7 @@ class KeptModels:
         return FileLock(self.folder / "history.lock", timeout=30)
 
     def _write(self, entries: list[dict[str, Any]]) -> None:
-        _replace(self.folder / "history.json", json.dumps(entries, indent=1).encode())
+        _replace(self.folder / "history.json", BytesIO(json.dumps(entries, indent=1).encode()))
 
 
 def rollback(settings: Settings, version: str) -> Path:
@@ -158,17 +160,20 @@ def rollback(settings: Settings, version: str) -> Path:
         known = ", ".join(model.version for model in history) or "none"
         raise ConfigError(f"No model {version!r} is kept here; kept are: {known}.")
     place = Path(settings.model).expanduser()
-    _replace(place, (kept.folder / Path(found.file).name).read_bytes())
+    with (kept.folder / Path(found.file).name).open("rb") as source:
+        _replace(place, source)
     return place
 
 
-def _replace(file: Path, content: bytes) -> None:
-    """The old content or the new one, also after a kill."""
+def _replace(file: Path, content: BinaryIO) -> None:
+    """The old content or the new one, also after a kill; who may read it stays the same."""
     with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}-", delete=False) as target:
         try:
-            target.write(content)
+            shutil.copyfileobj(content, target, _BLOCK)
             target.flush()
             os.fsync(target.fileno())
+            mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
+            os.chmod(target.name, mode)
         except BaseException:
             os.unlink(target.name)
             raise

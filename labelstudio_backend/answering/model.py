@@ -101,7 +101,7 @@ class CurrentModel:
     It is opened by a thread, and nothing here waits for it but `lease`. Where it is named by a
     file, a copy of the file is opened, and when the file has changed and is still, a copy of the
     new one: it takes over once it is ready, requests that run end with the model they began with,
-    and a file that cannot be opened changes nothing.
+    and a file that cannot be opened changes nothing: the former model answers, also after a start.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class CurrentModel:
             return {
                 "ready": self._current is not None,
                 "opening": self._opening,
-                "model": self._model or "nano",
+                "model": self._model or "nano" if self._watcher is None else self._file.name,
                 "version": self.version,
                 "error": None if self._error is None else _sentence(self._error),
             }
@@ -259,29 +259,43 @@ class CurrentModel:
     def _look_at_file(self) -> None:
         """Open what the file holds, unless it is what answers already."""
         with self._looking:
-            self._open_copy()
+            error = self._open_copy()
+            if error is not None and not isinstance(error, WorkerError) and not self.version:
+                self._open_former()
+            self._fail(error)
 
-    def _open_copy(self) -> None:
+    def _open_copy(self) -> Exception | None:
+        """Take what the file holds now; why that was not possible."""
         copy: Path | None = None
         try:
             copy = self._kept.copy(self._file)
             if copy == self._copy:
-                self._fail(None)
-                return
+                return None
             opened = self._opened(str(copy))
-            self._copy = copy
-            self._note(opened.version, copy)
-            self._take(opened)
         except Exception as error:
-            self._fail(error)
-            if copy is not None and copy != self._copy:
+            if copy is not None:
                 self._kept.forget(copy)
-
-    def _note(self, version: str, copy: Path) -> None:
+            return error
+        self._copy = copy
         try:
-            self._kept.note(version, copy)
+            self._kept.note(opened.version, copy)
         except OSError as error:
-            _log.error("Model %s cannot be gone back to later: %s", version, error.strerror)
+            _log.error("Model %s cannot be gone back to later: %s", opened.version, error.strerror)
+        self._take(opened)
+        return None
+
+    def _open_former(self) -> None:
+        """After a start with a file that cannot be opened: what answered before the start."""
+        for model in reversed(self._kept.history()):
+            copy = self._kept.folder / model.file
+            try:
+                opened = self._opened(str(copy))
+            except Exception as error:
+                _log.error("Nor could model %s: %s", model.version, _sentence(error))
+                continue
+            self._copy = copy
+            self._take(opened)
+            return
 
     def _opened(self, model: str | None) -> UsedModel:
         segmenter = EnduringSegmenter(

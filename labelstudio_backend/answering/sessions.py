@@ -31,7 +31,8 @@ REFINERS = 16
 """Objects of one picture whose earlier steps are remembered."""
 
 _BYTES_PER_NUMBER = 4
-_ANSWERS = 3
+_MORE_ANSWERS = 2
+"""To the first step, which may have three."""
 
 
 class SharedReading:
@@ -71,7 +72,7 @@ class Session:
         self.picture = picture
         self.tiled = TiledImage(segmenter, picture.rgb, max_bytes=EMBEDDING_BYTES)
         height, width = segmenter.info.low_res_size
-        self._step_bytes = _ANSWERS * height * width * _BYTES_PER_NUMBER
+        self._answer_bytes = height * width * _BYTES_PER_NUMBER
         self._embedding = threading.Lock()
         self._embedded: dict[Box, int] = {}
         self._lock = threading.Lock()
@@ -81,9 +82,9 @@ class Session:
     def nbytes(self) -> int:
         """What it keeps in memory, rather too much than too little."""
         with self._lock:
-            refiners = sum(steps for _, steps in self._refiners.values()) * self._step_bytes
+            answers = sum(answers for _, answers in self._refiners.values())
             embeddings = min(sum(self._embedded.values()), EMBEDDING_BYTES)
-        return self.picture.rgb.nbytes + embeddings + refiners
+        return self.picture.rgb.nbytes + embeddings + answers * self._answer_bytes
 
     def window(self, interaction: Interaction) -> Box | None:
         """The window that an interaction is answered from at first; None if none is needed.
@@ -131,11 +132,19 @@ class Session:
         key = (ask.label, start, steps[:1])
         with self._lock:
             refiner = self._refiners[key][0] if key in self._refiners else Refiner(self.tiled)
-            self._refiners[key] = refiner, len(steps)
+            self._refiners[key] = refiner, len(steps) + _MORE_ANSWERS
             self._refiners.move_to_end(key)
             while len(self._refiners) > REFINERS:
                 self._refiners.popitem(last=False)
         return refiner.answer(ask.interaction)
+
+    def shrink(self) -> bool:
+        """Forget the steps of the object asked about longest ago; False if there is only one."""
+        with self._lock:
+            if len(self._refiners) < 2:
+                return False
+            self._refiners.popitem(last=False)
+            return True
 
 
 class Sessions:
@@ -148,7 +157,7 @@ class Sessions:
     meters
         Get "encode" seconds and the level "session_bytes".
     max_bytes
-        Of pictures, embeddings and remembered steps; the session used last stays in any case.
+        Of pictures, embeddings and remembered steps; the picture used last stays in any case.
     """
 
     def __init__(
@@ -194,6 +203,9 @@ class Sessions:
             while total > self._max_bytes and len(self._sessions) > 1:
                 key, _ = self._sessions.popitem(last=False)
                 total -= sizes[key]
+            for last in self._sessions.values():  # several only where all of them fit
+                while total > self._max_bytes and last.shrink():
+                    total = last.nbytes
         self._meters.level("session_bytes", total)
 
     @property
