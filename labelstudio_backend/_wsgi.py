@@ -26,6 +26,8 @@ def make_app(settings: Any) -> Any:
     """
     from labelstudio_backend.model import SamModel, shared_handlers
     from labelstudio_backend.server.auth import Door
+    from labelstudio_backend.server.problems import problem_of
+    from sam_plugins.errors import SamPluginsError
 
     api = import_module("label_studio_ml.api")
     sdk = import_module("label_studio_ml.model")
@@ -74,6 +76,11 @@ def make_app(settings: Any) -> Any:
             response.mimetype = "application/json"
         return response
 
+    def told(error: SamPluginsError) -> Any:
+        problem = problem_of(error, "")
+        return {"error": problem.sentence}, problem.status
+
+    app.register_error_handler(SamPluginsError, told)  # of the routes where the SDK catches none
     app.before_request(refuse)
     app.after_request(say_less)
     return app

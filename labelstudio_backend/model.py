@@ -5,7 +5,6 @@ the package index (1.0.9) is what this is tested with; the newer one, which is i
 repository only, is not tested.
 """
 
-from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -66,7 +65,7 @@ class SamModel(_Base or object):  # type: ignore[misc]
         """Name and hash of the model; empty until it is open."""
         return str(shared_handlers().health()["model_version"])
 
-    def predict(self, tasks: Sequence[Any], context: Any = None, **others: Any) -> Any:
+    def predict(self, tasks: Any, context: Any = None, **others: Any) -> Any:
         """One element per task, as `/predict` answers them.
 
         Parameters
@@ -79,7 +78,7 @@ class SamModel(_Base or object):  # type: ignore[misc]
             Login and password for pictures, which are not used.
         """
         body = {
-            "tasks": list(tasks),
+            "tasks": tasks,
             "label_config": self._config_text,
             "params": {"context": context},
         }

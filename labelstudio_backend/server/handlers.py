@@ -184,7 +184,6 @@ class Handlers:
         task, regions = request.tasks[0], request.regions
         to_name, item = which_picture(config, regions)
         picture = config.picture(task["data"], to_name, item)
-        before = self._annotator.model_version
         answers = self._annotator.click(
             Question(
                 task=_task_key(task, picture),
@@ -194,29 +193,28 @@ class Handlers:
                 read=lambda size: read_asks(config, regions, size),
             )
         )
-        version = before or self._annotator.model_version
-        return predictions([self._prediction(config, answers, version)], version)
+        found = self._prediction(config, answers)
+        return predictions([found], found["model_version"])
 
     def _batch(self, config: LabelConfig, request: PredictRequest) -> dict[str, Any]:
         opened = len(request.tasks) == 1
-        before = self._annotator.model_version
         found = self._annotator.batch(
             config, request.tasks, OPEN_SECONDS if opened else self._batch_seconds
         )
-        version = self._annotator.model_version
         results: list[Any] = [[] for _ in request.tasks]
-        if not before or before == version:  # else some are another model's: ask again
-            everything = _finds_everything(config)
-            for number, answers in enumerate(found[: len(results)]):
-                if answers or (answers is not None and everything):
-                    results[number] = self._prediction(config, answers, version)
+        everything = _finds_everything(config)
+        for number, answers in enumerate(found[: len(results)]):
+            if answers or (answers is not None and everything):
+                results[number] = self._prediction(config, answers)
         if opened and self._look_ahead is not None and request.project is not None:
             self._look_ahead(request.project, request.tasks[0], config)
-        return predictions(results, version)
+        return predictions(results, self._annotator.model_version)
 
     def _prediction(
-        self, config: LabelConfig, answers: Sequence[tuple[Ask, Found]], version: str
+        self, config: LabelConfig, answers: Sequence[tuple[Ask, Found]]
     ) -> dict[str, Any]:
+        """With the version of the model that found it, which may have been replaced since."""
+        version = getattr(answers, "model_version", "") or self._annotator.model_version
         started = perf_counter()
         regions = write_regions(config, answers, version)
         if self._meters is not None:

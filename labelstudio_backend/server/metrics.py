@@ -53,13 +53,13 @@ class PrometheusMeters:
         )
         self._events = Counter(
             "sam_plugins_events",
-            "What happened: embedding_hit, embedding_miss, superseded, rejected, failed.",
+            "What happened, such as embedding_hit, superseded, rejected, failed.",
             ["event"],
             registry=self._registry,
         )
         self._levels = Gauge(
             "sam_plugins_level",
-            "How much there is now: queue, running, prepare_queue.",
+            "How much there is now, such as queue, running, session_bytes.",
             ["name"],
             registry=self._registry,
             multiprocess_mode="livesum",

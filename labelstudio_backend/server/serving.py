@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +120,7 @@ def create_app(settings: Settings | None = None) -> "Visits":
     if settings is None:
         settings = Settings.from_environment()
         configure_logs(settings.log_level, (settings.api_key, settings.password))
+        _end_with_parent()
     folder = os.environ.get(MULTIPROCESS)
     meters = PrometheusMeters(Path(folder) if folder else None)
     handlers = open_handlers(settings, meters)
@@ -178,6 +180,23 @@ def _ended_by_signals() -> Iterator[None]:
         leaving = threading.Timer(LEAVE_SECONDS, _leave)
         leaving.daemon = True  # an interpreter that can end by itself does so
         leaving.start()
+
+
+def _end_with_parent() -> None:
+    """Stop this worker when the process that started it is killed: nobody else would.
+
+    It would keep the port, and the model.
+    """
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        _log.warning("the server was killed, and this worker ends")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="sam-plugins parent", daemon=True).start()
 
 
 def _leave() -> None:

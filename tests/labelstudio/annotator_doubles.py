@@ -82,7 +82,6 @@ class AnnotatorDouble:
         self.batches: list[tuple[int, float]] = []
         self.prefetched: list[Picture] = []
         self.closed: list[float] = []
-        self.replace_with: str | None = None
         self.lock = threading.Lock()
 
     def click(self, question: Any) -> list[tuple[Ask, Found]]:
@@ -100,8 +99,6 @@ class AnnotatorDouble:
     def _answer(self, value: Any) -> Any:
         if self.error is not None:
             raise self.error
-        if self.replace_with is not None:
-            self.model_version = self.replace_with
         return value
 
     def prefetch(self, pictures: Sequence[Picture]) -> None:

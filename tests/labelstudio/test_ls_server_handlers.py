@@ -11,6 +11,7 @@ from annotator_doubles import (
     region,
 )
 
+from labelstudio_backend.answering import Answers
 from labelstudio_backend.errors import BusyError, ConfigError, RequestError
 from labelstudio_backend.server import Handlers
 from labelstudio_backend.server import handlers as module
@@ -79,22 +80,15 @@ def test_a_task_without_a_number_is_known_by_its_picture(handlers, annotator) ->
     assert first.task != second.task
 
 
-def test_the_version_is_the_one_that_answered_however_the_model_changes(
-    handlers, annotator
-) -> None:
-    annotator.replace_with = "nano-ffffffffff"
+@pytest.mark.parametrize("before", [VERSION, ""])
+def test_the_version_is_that_of_the_model_that_found_it(handlers, annotator, before: str) -> None:
+    annotator.answers = Answers([answer()], "nano-ffffffffff")
+    annotator.model_version = before  # another is in use already, or none is open
     said = handlers.predict(body(region()))
     versions = {said["model_version"], said["results"][0]["model_version"]} | {
         r["meta"]["model_version"] for r in said["results"][0]["result"]
     }
-    assert versions == {VERSION}
-
-
-def test_a_click_before_the_model_is_open_has_the_version_of_the_one_that_answers(
-    handlers, annotator
-) -> None:
-    annotator.model_version, annotator.replace_with = "", VERSION
-    assert handlers.predict(body(region()))["results"][0]["model_version"] == VERSION
+    assert versions == {"nano-ffffffffff"}
 
 
 def test_an_opened_task_is_answered_soon(handlers, annotator) -> None:
@@ -135,11 +129,14 @@ def test_where_everything_is_looked_for_nothing_is_an_answer(handlers, annotator
     assert second == []
 
 
-def test_answers_of_two_models_are_asked_for_again(handlers, annotator) -> None:
-    annotator.found = [[answer()], [answer()]]
-    annotator.replace_with = "nano-ffffffffff"
-    said = handlers.predict(body(tasks=tasks(2)))
-    assert said["results"] == [[], []]
+def test_each_task_has_the_version_of_the_model_that_found_it(handlers, annotator) -> None:
+    annotator.found = [Answers([answer()], "nano-1"), Answers([answer()], "nano-2")]
+    results = handlers.predict(body(tasks=tasks(2)))["results"]
+    assert [found["model_version"] for found in results] == ["nano-1", "nano-2"]
+    assert [found["result"][0]["meta"]["model_version"] for found in results] == [
+        "nano-1",
+        "nano-2",
+    ]
 
 
 def test_errors_of_the_model_come_through(handlers, annotator) -> None:

@@ -19,7 +19,9 @@ import requests
 from annotator_doubles import CONFIG, body, region
 from PIL import Image
 from server_doubles import wait_until
+from webhook_doubles import submitted
 
+from labelstudio_backend.learning import Intake
 from labelstudio_backend.server import Handlers, open_handlers
 from labelstudio_backend.settings import Settings
 
@@ -169,7 +171,14 @@ def test_the_door_is_closed_to_others(sdk: str, auth: Any) -> None:
         assert ask(sdk, path, {}, auth).status_code == 401
 
 
-def test_an_event_reaches_the_learning_queue(sdk: str) -> None:
-    event = {"action": "ANNOTATION_CREATED", "project": {"id": 1}, "task": {}, "annotation": {}}
-    assert ask(sdk, "/webhook", event).status_code in (200, 201)
-    assert ask(sdk, "/versions", {"project": "1.1"}).json()["versions"]
+def test_an_event_reaches_the_learning_queue(sdk: str, folder: Path) -> None:
+    assert ask(sdk, "/webhook", submitted(1, 1, action="ANNOTATION_CREATED")).status_code == 201
+    with contextlib.closing(Intake(folder / "state")) as intake:
+        assert intake.counts()["ANNOTATION_CREATED"] == 1
+    found = ask(sdk, "/webhook", {"action": "ANNOTATION_CREATED", "annotation": {}})
+    assert (found.status_code, list(found.json())) == (400, ["error"])
+
+
+def test_the_versions_are_told(sdk: str, handlers: Handlers) -> None:
+    found = ask(sdk, "/versions", {"project": "1.1"}).json()["versions"]
+    assert found == handlers.versions()["versions"]

@@ -161,6 +161,27 @@ def test_a_worker_that_is_killed_is_replaced_and_its_queue_forgotten(tmp_path: P
         assert sum(float(line.rpartition(" ")[2]) for line in levels) <= 1.0
 
 
+def test_workers_end_when_the_server_is_killed(tmp_path: Path) -> None:
+    with program(tmp_path, WORKERS="2") as running:
+        running.started()
+        running.process.kill()
+        running.process.wait(30)
+
+        def port_is_free() -> bool:
+            with contextlib.suppress(requests.RequestException):
+                requests.get(f"{running.address}/health", timeout=5)
+                return False
+            return True
+
+        wait_until(port_is_free)
+    with program(tmp_path):  # which removes what the killed one counted
+        pass
+    with program(tmp_path, WORKERS="2") as again:
+        again.process.send_signal(signal.SIGTERM)
+        again.ended()
+    assert not list(tmp_path.glob("metrics-*"))
+
+
 def test_the_log_is_lines_of_json_without_the_password(tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     with program(tmp_path) as running:
