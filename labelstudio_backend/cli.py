@@ -125,7 +125,7 @@ def prelabel(
         bool, typer.Option("--retry-failed", help="Try tasks again that failed before.")
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Compute tasks again in which nothing was found before.")
+        bool, typer.Option("--again", help="Compute tasks again for which nothing was sent before.")
     ] = False,
 ) -> None:
     """Annotate a whole project: predictions for every task that has none of this model.

@@ -32,9 +32,9 @@ _STOPPED = 130
 _CLOSING_SECONDS = 20.0
 _WORDS = {
     "done": "prediction sent",
-    "empty": "nothing found, nothing sent",
+    "empty": "no prompts, or nothing found: nothing sent",
     "skipped": "has a prediction of this model",
-    "empty before": "nothing found in a former run",
+    "empty before": "the same in a former run (--again)",
     "failed": "failed",
     "failed before": "failed in a former run (--retry-failed)",
     "left": "left for the next run",

@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from labelstudio_backend.errors import BusyError, LabelStudioError
+from labelstudio_backend.errors import AddressError, BusyError, LabelStudioError
 from labelstudio_backend.prelabel.journal import Journal
 from labelstudio_backend.prelabel.sending import ClientPort, Sender, StoppedError
 from sam_plugins.errors import SamPluginsError
@@ -212,11 +212,11 @@ class Prelabelling:
                 self.stop()
                 note(wait(running).done)
             finally:
-                self.stop_if_unfinished(running)
+                self._stop_if_unfinished(running)
         summary.stopped = self.stopping()
         return summary
 
-    def stop_if_unfinished(self, running: set[Future[Outcome]]) -> None:
+    def _stop_if_unfinished(self, running: set[Future[Outcome]]) -> None:
         """After an error: let the others end early, and none begin."""
         if any(not future.done() for future in running):
             self.stop()
@@ -253,6 +253,8 @@ class Prelabelling:
             return Outcome(number, "left")
         except LabelStudioError as error:
             return self._unsent(number, error)
+        except AddressError as error:
+            return self._without_picture(number, error)
         except Exception as error:
             if self.stopping():
                 return Outcome(number, "left")
@@ -301,6 +303,14 @@ class Prelabelling:
             raise error
         if error.status is None:
             return Outcome(number, "left", str(error))
+        return self._failed(number, str(error))
+
+    def _without_picture(self, number: int, error: AddressError) -> Outcome:
+        """Fail a task without its picture, unless Label Studio itself is not there."""
+        try:
+            self._sender.is_there(number)
+        except LabelStudioError as unreachable:
+            return self._unsent(number, unreachable)
         return self._failed(number, str(error))
 
     def _failed(self, number: int, reason: str) -> Outcome:

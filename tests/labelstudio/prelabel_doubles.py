@@ -34,6 +34,7 @@ class FakeLabelStudio:
         self.behave: Behaviour = lambda task, n: "store"
         self.seen: Callable[[str], None] = lambda stage: None
         self.down = False
+        self.config = "<View/>"
         self.lock = threading.RLock()
         self.url = ""
 
@@ -94,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self.reply(200, found)
         if path.startswith("/api/projects/"):
             number = int(path.rsplit("/", 1)[1])
-            project = {"id": number, "label_config": "<View/>", "task_number": len(host.tasks)}
+            project = {"id": number, "label_config": host.config, "task_number": len(host.tasks)}
             return self.reply(200, project)
         return self.reply(404, {"detail": "Not found."})
 

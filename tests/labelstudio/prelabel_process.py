@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from prelabel_client import SmallClient
 from prelabel_doubles import REGION, VERSION
 
+from labelstudio_backend.fetching import LabelStudioClient
 from labelstudio_backend.prelabel import Journal, Plan, Prelabelling, RunKey
 from labelstudio_backend.prelabel.lock import project_held
 from labelstudio_backend.prelabel.sending import Sender
@@ -36,7 +36,7 @@ def main(url: str, folder: Path, deadly: int) -> int:
         return connection
 
     sqlite3.connect = watched
-    client = SmallClient(url)
+    client = LabelStudioClient(url, "0" * 40)
 
     def annotate(task: Any) -> tuple[list[dict[str, Any]], float]:
         return ([] if task["id"] % 5 == 0 else [REGION]), 0.5

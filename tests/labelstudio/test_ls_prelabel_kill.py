@@ -72,6 +72,7 @@ def test_killed_while_label_studio_is_at_it(tmp_path: Path, seed: int) -> None:
         goes_on(studio, tmp_path)
 
 
+@pytest.mark.slow
 def test_killed_inside_the_journals_writes(tmp_path: Path) -> None:
     with serving(FakeLabelStudio(TASKS)) as studio:
         code, out = finish(start(studio, tmp_path / "whole"))

@@ -13,6 +13,8 @@ from prelabel_client import SmallClient
 from prelabel_doubles import REGION, VERSION, FakeLabelStudio, serving
 
 from labelstudio_backend.errors import AddressError, BusyError, ConfigError, LabelStudioError
+from labelstudio_backend.fetching import LabelStudioClient
+from labelstudio_backend.fetching.retrying import Patience
 from labelstudio_backend.prelabel import Journal, Outcome, Plan, Prelabelling, RunKey, Summary
 from labelstudio_backend.prelabel.sending import Sender
 
@@ -34,7 +36,7 @@ class Run:
     """Runs over the same project with the same journal, and short waits."""
 
     def __init__(self, studio: FakeLabelStudio, folder: Path) -> None:
-        self.client = SmallClient(studio.url)
+        self.client: Any = SmallClient(studio.url)
         self.folder = folder
         self.computed: list[int] = []
         self.waits: list[float] = []
@@ -248,6 +250,24 @@ def test_a_label_studio_that_goes_away_ends_the_run_and_the_next_goes_on(
     assert once(studio)
 
 
+def test_pictures_that_are_missing_as_label_studio_is_fail_no_task(
+    studio: FakeLabelStudio, run: Run
+) -> None:
+    def annotate(task: Mapping[str, Any]) -> Any:
+        if task["id"] == 9:
+            studio.down = True
+        if studio.down:
+            raise AddressError("The picture cannot be reached.")
+        return found(task)
+
+    with pytest.raises(LabelStudioError):
+        run(annotate=annotate)
+    assert run.last.summary.counts["failed"] == 0
+    studio.down = False
+    assert "failed before" not in run().counts
+    assert once(studio)
+
+
 def test_a_busy_model_is_asked_again(studio: FakeLabelStudio, run: Run) -> None:
     busy = {1, 2, 3}
 
@@ -329,3 +349,23 @@ def test_runs_over_other_configs_do_not_share_what_they_noted(
 ) -> None:
     run(annotate=lambda task: ([], None))
     assert run(key=replace(KEY, config="<View><Image/></View>")).counts == {"done": 40}
+
+
+def test_a_task_that_got_prompts_since_nothing_was_found_is_computed_again(
+    studio: FakeLabelStudio, run: Run
+) -> None:
+    run(annotate=lambda task: ([], None))
+    studio.tasks[4]["annotations"] = [{"id": 1, "result": [REGION]}]
+    assert run().counts == {"empty before": 39, "done": 1}
+    assert studio.sent == {4: 1}
+
+
+def test_the_real_client_gets_along_with_all_that(studio: FakeLabelStudio, tmp_path: Path) -> None:
+    """Its own patience lies below that of the run: what is in doubt must reach the run."""
+    run = Run(studio, tmp_path)
+    run.client = LabelStudioClient(studio.url, "0" * 40, patience=Patience(sleep=lambda s: None))
+    answers = ["store", "drop", "lose", "store then 502", "500", "429", "503"]
+    studio.behave = lambda task, n: answers[task % len(answers)] if n == 1 else "store"
+    assert run().counts == {"done": 40}
+    assert once(studio)
+    assert studio.largest_page == 25
