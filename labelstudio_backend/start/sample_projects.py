@@ -39,27 +39,25 @@ class SampleProject:
 
     @property
     def label_config(self) -> str:
-        """Its labelling config: the output, smart clicks, smart boxes."""
-        tag = self.output.split()[0]
+        """Its labelling config: smart clicks, smart boxes, the output, the picture."""
+        click = _group("Click", 'KeyPointLabels name="click" smart="true" smartOnly="true"')
+        box = _group("Box", 'RectangleLabels name="box" smart="true" smartOnly="true"')
+        by_hand = _group("By hand", f'{self.output} name="mask"')
         return "\n".join(
             (
                 "<View>",
-                '  <Image name="image" value="$image" zoom="true" zoomControl="true"/>',
-                f'  <{self.output} name="mask" toName="image">',
-                *_labels(),
-                f"  </{tag}>",
-                '  <KeyPointLabels name="click" toName="image" smart="true" smartOnly="true">',
-                *_labels(' smart="true"'),
-                "  </KeyPointLabels>",
-                '  <RectangleLabels name="box" toName="image" smart="true" smartOnly="true">',
-                *_labels(' smart="true"'),
-                "  </RectangleLabels>",
+                '  <View style="display: flex; gap: 2em">',
+                *click,
+                *box,
+                *by_hand,
+                "  </View>",
+                '  <Image name="image" value="$image" zoom="true"/>',
                 "</View>",
             )
         )
 
 
-BRUSH = SampleProject("sam-plugins: masks", 'BrushLabels smart="false"')
+BRUSH = SampleProject("sam-plugins: masks", "BrushLabels")
 POLYGON = SampleProject("sam-plugins: polygons", 'PolygonLabels sam_simplify="1.0"')
 
 
@@ -107,7 +105,7 @@ def sample_project(client: LabelStudioClient, sample: SampleProject, folder: Pat
             return int(project["id"])
     made = client.create_project(sample.title, sample.label_config)
     number = int(made["id"])
-    storage = client.post(
+    client.post(
         "/api/storages/localfiles",
         {
             "project": number,
@@ -117,7 +115,15 @@ def sample_project(client: LabelStudioClient, sample: SampleProject, folder: Pat
             "use_blob_urls": True,
         },
     )
-    client.post(f"/api/storages/localfiles/{storage['id']}/sync", {})
+    # The storage permits the folder. It is not synchronised: that would write the port of today
+    # into the tasks.
+    client.import_tasks(
+        number,
+        [
+            {"image": f"/data/local-files/?d={folder.name}/{picture.name}"}
+            for picture in sorted(folder.glob("*.png"))
+        ],
+    )
     return number
 
 
@@ -171,6 +177,10 @@ def _hooks(client: LabelStudioClient, project: int) -> Iterator[dict[str, Any]]:
             yield hook
 
 
-def _labels(more: str = "") -> Iterator[str]:
+def _group(title: str, tag: str) -> Iterator[str]:
+    name = tag.split()[0]
+    yield f'    <View><Header value="{title}" size="6"/>'
+    yield f'    <{tag} toName="image">'
     for value, colour in LABELS:
-        yield f'    <Label value="{value}" background="{colour}"{more}/>'
+        yield f'      <Label value="{value}" background="{colour}"/>'
+    yield f"    </{name}></View>"

@@ -1,0 +1,53 @@
+"""A real Label Studio, the backend as a real process, and a real browser, for tests that ask."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real_programs import RealPrograms
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    """Where screenshots go: ``SAM_PLUGINS_SHOTS``, to be looked at, or the test's own folder."""
+    folder = Path(os.environ.get("SAM_PLUGINS_SHOTS") or tmp_path / "shots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPrograms]:
+    """What is started when a test first asks for it, and ended after the last test."""
+    with RealPrograms(tmp_path_factory.mktemp("label-studio")) as programs:
+        yield programs
+
+
+@pytest.fixture
+def label_studio(real_programs: RealPrograms, require: Callable[..., Any]) -> Any:
+    """A Label Studio that runs, from ``LABEL_STUDIO_PYTHON`` or ``.venv-label-studio``."""
+    from labelstudio_backend.start import find_label_studio
+
+    require("label_studio", find_label_studio() is not None)
+    return real_programs.label_studio
+
+
+@pytest.fixture
+def backend(label_studio: Any, real_programs: RealPrograms, require: Callable[..., Any]) -> Any:
+    """The backend in a process of its own, with the bundled model, for that Label Studio."""
+    import sam_plugins
+
+    weights = Path(sam_plugins.__file__).parent / "assets" / "nano.safetensors"
+    require("nano", weights.exists())
+    return real_programs.backend
+
+
+@pytest.fixture
+def chromium(real_programs: RealPrograms, require: Callable[..., Any]) -> Any:
+    """A headless browser of this machine."""
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    require("chromium", program is not None)
+    require("playwright")
+    return real_programs.chromium(str(program))
