@@ -104,15 +104,19 @@ class Program:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-        tether: IO[bytes] | None = self.process.stdin
-        if tether is not None:
-            with contextlib.suppress(OSError):
-                tether.close()
+        self._let_go()
 
     def kill(self) -> None:
         """End it and what it started, at once."""
         self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
         self.process.wait()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        tether: IO[bytes] | None = self.process.stdin
+        if tether is not None:
+            with contextlib.suppress(OSError):
+                tether.close()
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
