@@ -29,6 +29,7 @@ class RealPrograms:
         self.folder = folder
         self.files = folder / "files"
         self._stack = ExitStack()
+        self.logged_in: Any = None
         self._browser: Any = None
 
     def __enter__(self) -> Self:
@@ -46,9 +47,7 @@ class RealPrograms:
         python = find_label_studio()
         assert python is not None
         self.files.mkdir()
-        studio = LabelStudio(
-            self.folder / "label-studio", python, self.access, files=self.files
-        )
+        studio = LabelStudio(self.folder / "label-studio", python, self.access, files=self.files)
         self._stack.callback(studio.stop)
         studio.start()
         return studio
