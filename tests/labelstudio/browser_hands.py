@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
-
 WINDOW = {"width": 1400, "height": 950}
 DEADLINE = 60_000
 
@@ -121,9 +119,11 @@ class BrowserHands:
     def submit(self) -> int:
         """Press Submit; gives the number of the annotation."""
         with self.page.expect_response(
-            lambda answer: answer.request.method in ("POST", "PATCH")
-            and "/annotations" in urlsplit(answer.url).path
-            and answer.ok
+            lambda answer: (
+                answer.request.method in ("POST", "PATCH")
+                and "/annotations" in urlsplit(answer.url).path
+                and answer.ok
+            )
         ) as found:
             self.page.locator('[data-testid="bottombar-submit-button"]').click()
         return int(found.value.json()["id"])

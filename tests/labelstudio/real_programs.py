@@ -46,9 +46,7 @@ class RealPrograms:
         python = find_label_studio()
         assert python is not None
         self.files.mkdir()
-        studio = LabelStudio(
-            self.folder / "label-studio", python, self.access, files=self.files
-        )
+        studio = LabelStudio(self.folder / "label-studio", python, self.access, files=self.files)
         self._stack.callback(studio.stop)
         studio.start()
         return studio
