@@ -3,6 +3,7 @@
 import itertools
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -236,17 +237,21 @@ def test_what_is_done_later_is_delivered(tmp_path, pictures, model):
     made.close(1)
 
 
-def test_a_stop_in_the_middle_of_a_task_is_done_later_as_a_whole(made, model, meters, pictures):
+def test_a_stop_in_the_middle_of_a_task_is_done_later_as_a_whole(
+    made, model, meters, pictures, monkeypatch
+):
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr("labelstudio_backend.answering.batch.time", clock)
     points = tuple((9 * n + 9, 30, "Cell", None) for n in range(6))
     model.decode_gate.clear()
     found = []
     tasks = [task(1, points=points), task(2, "b")]
     working = threading.Thread(
-        target=lambda: found.extend(made.batch(Config(), tasks, 0.2)), daemon=True
+        target=lambda: found.extend(made.batch(Config(), tasks, 10)), daemon=True
     )
     working.start()
     assert model.decoding.wait(20)
-    threading.Event().wait(0.25)  # its time is over
+    clock.now = 11.0
     model.decode_gate.set()
     working.join(20)
     assert found == [None, None]

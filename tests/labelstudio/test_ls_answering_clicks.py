@@ -385,3 +385,42 @@ def test_sessions_of_a_replaced_model_go_with_it(tmp_path, pictures):
     expected = alone(FakeSegmenter(30, image_size=128), pictures.arrays["a"], one)
     assert (whole(large, SIZE) == expected).all()
     made.close(1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_clicks_that_contain_each_other_the_last_is_always_answered(
+    made, model, meters, pictures, seed
+):
+    """Each task's clicks arrive as one person makes them, while others are being answered."""
+    rng = random.Random(seed)
+    spots = [[(rng.randrange(9, 110), rng.randrange(9, 80), 1) for _ in range(6)] for _ in range(4)]
+    found = {}
+
+    def click(task, count):
+        one = ask(*spots[task][:count])
+        found[task, count] = one, made.click(question("abcd"[task], one, task=str(task)))
+
+    model.decode_gate.clear()
+    clicks = []
+    for count in range(1, 7):
+        for task in rng.sample(range(4), 4):
+            clicks.append(threading.Thread(target=click, args=(task, count), daemon=True))
+            entered = len(made._desk.room._places) + len(found)
+            clicks[-1].start()
+            wait_until(lambda now=entered: len(made._desk.room._places) + len(found) > now)
+            if rng.random() < 0.3:
+                model.decode_gate.set()
+                wait_until(lambda: not made._desk.room._queue)
+                model.decode_gate.clear()
+    model.decode_gate.set()
+    for one in clicks:
+        one.join(20)
+        assert not one.is_alive()
+    assert len(found) == 24
+    for task in range(4):
+        assert found[task, 6][1]
+    for (task, _), (one, answers) in found.items():
+        if answers:
+            expected = alone(FakeSegmenter(), pictures.arrays["abcd"[task]], one)
+            assert (whole(answers[0][1], SIZE) == expected).all()
+    assert sum(not answers for _, answers in found.values()) == meters.counts["superseded"] > 0
