@@ -78,6 +78,7 @@ def test_prompts_of_a_task_become_masks(made, pictures):
     assert answers.model_version == made.model_version
     assert made.annotate(Config(), task(1, points=())) == []
     assert made.annotate(Config("none"), task(1)) == []
+    assert pictures.loads == {"a": 1}  # no picture is read of which nothing is asked
 
 
 def test_each_page_is_annotated(made, pictures):
@@ -186,7 +187,7 @@ def test_a_task_that_fails_is_none_and_the_others_are_not(made, pictures, meters
     assert is_right(found[0], pictures)
     assert found[1] is None
     assert is_right(found[2], pictures, "b")
-    assert found[3] == []  # it was looked at, and asks nothing
+    assert found[3] == []  # it asks nothing
     wait_until(lambda: made._batches.later.idle)
     assert "Task 2 could not be annotated" in caplog.text
     assert pictures.loads["missing"] >= 2  # tried once more, and not for ever
