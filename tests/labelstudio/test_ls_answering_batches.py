@@ -3,6 +3,7 @@
 import itertools
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -216,6 +217,30 @@ def test_a_task_that_changed_is_not_answered_with_what_was_kept(made, pictures, 
     assert one.label == "Dog"
     other = made.batch(Config(label="Other"), [task(2), task(3)], 0)
     assert other == [None, None]
+
+
+def test_what_a_former_model_found_is_not_given_out(tmp_path, pictures, meters):
+    weights = tmp_path / "weights.pt"
+    weights.write_text("20")
+    made = annotator(
+        tmp_path,
+        pictures,
+        None,
+        open_model=lambda path: Model(float(Path(path).read_text())),
+        meters=meters,
+        settings={"model": str(weights)},
+    )
+    made._desk.model._watcher._seconds = 0.02
+    assert made.batch(Config(), [task(1), task(2)], 0) == [None, None]
+    wait_until(lambda: meters.counts["later_done"] == 2)
+    before = made.model_version
+    (tmp_path / "new").write_text("30")
+    (tmp_path / "new").replace(weights)
+    wait_until(lambda: made.model_version != before)
+    ((one, found),) = made.batch(Config(), [task(1), task(2)], 60)[0]
+    expected = alone(FakeSegmenter(30), pictures.arrays["a"], one)
+    assert (whole(found, SIZE) == expected).all()
+    made.close(1)
 
 
 def test_what_is_done_later_is_delivered(tmp_path, pictures, model):
