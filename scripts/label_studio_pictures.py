@@ -18,7 +18,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 WIDTH = 1050
-COLOURS = 64
+COLOURS = 128
 MOST_BYTES = 200_000
 
 sys.path.insert(0, str(ROOT / "tests" / "labelstudio"))
@@ -29,7 +29,9 @@ def save(png: Path, name: str) -> None:
     out = io.BytesIO()
     whole = Image.open(png).convert("RGB")
     smaller = whole.resize((WIDTH, round(whole.height * WIDTH / whole.width)), Image.Resampling.BOX)
-    shown = smaller.quantize(COLOURS, dither=Image.Dither.NONE)
+    shown = smaller.quantize(
+        COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE
+    )
     shown.save(out, "PNG", optimize=True)
     if len(out.getvalue()) > MOST_BYTES:
         sys.exit(f"{name} has {len(out.getvalue()):,} bytes, more than {MOST_BYTES:,}")
