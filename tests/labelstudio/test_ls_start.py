@@ -35,11 +35,12 @@ def wait_for(condition: Callable[[], Any], seconds: float = DEADLINE) -> Any:
 
 
 def alive(number: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
     try:
         os.kill(number, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    return not Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 @pytest.fixture
@@ -84,10 +85,12 @@ def test_program_does_not_outlive_its_starter(module: Path) -> None:
         "program = launch(Path(sys.argv[2]), 'slow_server:main'); time.sleep(600)\n"
     )
     starter = subprocess.Popen([sys.executable, "-c", code, str(Path(__file__).parent), module])
-    own, _ = numbers(module)
+    own, child = numbers(module)
+    assert alive(own)
+    assert alive(child)
     starter.send_signal(signal.SIGKILL)
     starter.wait()
-    wait_for(lambda: not alive(own))
+    wait_for(lambda: not alive(own) and not alive(child))
 
 
 def test_program_that_fails_shows_the_end_of_its_log(module: Path) -> None:
