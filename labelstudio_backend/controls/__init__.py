@@ -13,6 +13,7 @@ from labelstudio_backend.controls.reading import (
     task_asks,
     which_picture,
 )
+from labelstudio_backend.controls.task_data import task_data
 from labelstudio_backend.controls.writing import area_lost, write_regions
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "read_config",
     "read_masks",
     "task_asks",
+    "task_data",
     "which_picture",
     "write_regions",
 ]
