@@ -13,7 +13,7 @@ from labelstudio_backend.controls.reading import (
     task_asks,
     which_picture,
 )
-from labelstudio_backend.controls.task_data import task_data
+from labelstudio_backend.controls.cloud_links import task_data
 from labelstudio_backend.controls.writing import area_lost, write_regions
 
 __all__ = [

@@ -66,19 +66,6 @@ def replace(file, text):
     os.replace(beside, file)
 
 
-@pytest.fixture(autouse=True)
-def _told_apart(monkeypatch):
-    """Versions hold ten letters of the hash; those of fakes have to differ there."""
-    from dataclasses import replace as changed
-
-    plain = Model.info.fget
-    monkeypatch.setattr(
-        Model,
-        "info",
-        property(lambda self: changed(plain(self), model_id=f"{int(self._radius):010d}rest")),
-    )
-
-
 def test_nothing_waits_for_the_model_but_a_lease(tmp_path):
     gate = threading.Event()
     model = Model()

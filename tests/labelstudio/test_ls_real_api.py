@@ -1,227 +1,274 @@
-"""Clicks through a real Label Studio's API on every kind of picture it serves: the core's masks."""
+"""A real Label Studio asks the real backend, without a window: kinds of pictures, tokens, batches."""
 
 import base64
-import sqlite3
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-import real_api as api
 from PIL import Image
 from real_programs import RealPrograms
-from real_projects import RealProject, core_answer, make_project
+from real_projects import RealProject, core_answer, iou, make_project, mask_of, png
+from sub_path import SubPath
 
+from labelstudio_backend.fetching import LabelStudioClient
 from labelstudio_backend.start import Backend, LabelStudio, find_label_studio
-from sam_plugins import Interaction, load_image
+from labelstudio_backend.start.sample_projects import BRUSH
+from sam_plugins import Interaction
 
-pytestmark = pytest.mark.slow
-
-
-def click(programs: RealPrograms, project: RealProject, rgb: Any, xy: tuple[float, float]) -> None:
-    """One click on the first task is answered as the core answers."""
-    regions = api.answered(programs, project, project.tasks[0], [api.point(xy, rgb.shape)])
-    api.same(api.one_mask(regions), core_answer(rgb, Interaction(points=((*xy, 1),))))
+EVERYTHING = BRUSH.label_config.replace(
+    "<BrushLabels", '<BrushLabels sam_predict="everything" sam_label="Object"'
+)
+PAGES = BRUSH.label_config.replace('value="$image"', 'valueList="$pages"')
 
 
-def upright(content: bytes) -> np.ndarray:
-    return load_image(content)
+def scene(seed: int) -> np.ndarray:
+    """(120, 160, 3) uint8: one bright thing, elsewhere for each seed."""
+    picture = np.full((120, 160, 3), 30, np.uint8)
+    x, y = 30 + 25 * (seed % 4), 35 + 12 * (seed % 3)
+    picture[y - 15 : y + 15, x - 20 : x + 20] = (220, 180, 60)
+    return picture
 
 
-def turned_jpeg() -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # lies on its side: programs turn it by 90 degrees
-    return api.encoded(np.rot90(api.coins()), "JPEG", quality=95, exif=exif)
+def middle(seed: int) -> tuple[float, float]:
+    return float(30 + 25 * (seed % 4)), float(35 + 12 * (seed % 3))
 
 
-def deep_grey(kind: str) -> bytes:
-    """16 bit, of which a camera uses a part."""
-    grey = np.asarray(Image.fromarray(api.coins()).convert("L"), np.uint16) * 15 + 300
-    return api.encoded(grey, kind)
+def ask(
+    client: LabelStudioClient,
+    project: RealProject,
+    task: int,
+    at: tuple[float, float],
+    size: tuple[int, int] = (120, 160),
+    **more: Any,
+) -> dict[str, Any]:
+    """One smart click, as the page sends it."""
+    region = {
+        "id": "click1",
+        "type": "keypointlabels",
+        "from_name": "click",
+        "to_name": "image",
+        "original_width": size[1],
+        "original_height": size[0],
+        "image_rotation": 0,
+        "is_positive": True,
+        "origin": "manual",
+        "value": {
+            "x": at[0] / size[1] * 100,
+            "y": at[1] / size[0] * 100,
+            "width": 0.3,
+            "keypointlabels": ["Object"],
+        },
+        **more,
+    }
+    answer = client.post(
+        f"/api/ml/{project.model}/interactive-annotating",
+        {"task": task, "context": {"result": [region]}},
+    )
+    assert answer.get("data"), answer
+    return dict(answer["data"])
 
 
-def see_through() -> bytes:
-    """With pixels below the alpha channel, which are those of the picture."""
-    alpha = np.full(api.coins().shape[:2], 255, np.uint8)
-    alpha[:, 200:] = 120
-    return api.encoded(np.dstack((api.coins(), alpha)))
+def check(answer: dict[str, Any], seed: int) -> None:
+    (region,) = answer["result"]
+    expected = core_answer(scene(seed), Interaction(((*middle(seed), 1),)))
+    assert region["value"]["brushlabels"] == ["Object"]
+    assert iou(mask_of(region), expected) >= 0.99
+    assert answer["model_version"] == region["meta"]["model_version"]
 
 
-UPLOADS: dict[str, Callable[[], bytes]] = {
-    "plain.png": lambda: api.encoded(api.coins()),
-    "turned.jpg": turned_jpeg,
-    "deep.png": lambda: deep_grey("PNG"),
-    "deep.tif": lambda: deep_grey("TIFF"),
-    "alpha.png": see_through,
-}
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+    return found
 
 
-@pytest.mark.parametrize("name", UPLOADS)
-def test_uploaded_pictures(name: str, backend: Any, real_programs: RealPrograms) -> None:
-    content = UPLOADS[name]()
-    rgb = load_image(content)
-    assert rgb.shape == api.coins().shape, "the picture is not upright"
-    project = make_project(real_programs, f"upload {name}", api.config(), {name: content})
-    click(real_programs, project, rgb, api.middle(api.coin()))
+def data_uri(picture: np.ndarray) -> str:
+    return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
 
 
-def test_local_storage(backend: Any, real_programs: RealPrograms) -> None:
-    folder = real_programs.files / "coins"
-    folder.mkdir(exist_ok=True)
-    (folder / "a coin.png").write_bytes(api.encoded(api.coins(1)))
+def test_uploaded_local_and_inline_pictures(backend: Backend, real_programs: RealPrograms) -> None:
+    client = real_programs.client
+    folder = real_programs.files / "kinds"
+    folder.mkdir()
+    Image.fromarray(scene(1)).save(folder / "one.png")
     project = make_project(
         real_programs,
-        "local storage",
-        api.config(),
-        data=[{"image": "/data/local-files/?d=coins/a%20coin.png"}],
+        "kinds",
+        BRUSH.label_config,
+        {"zero.png": png(scene(0))},
+        [
+            {"image": "/data/local-files/?d=kinds/one.png"},
+            {"image": data_uri(scene(2))},
+        ],
     )
-    real_programs.client.post(
+    client.post(
         "/api/storages/localfiles",
         {"project": project.number, "path": str(folder), "use_blob_urls": True},
     )
-    click(real_programs, project, api.coins(1), api.middle(api.coin(1)))
+    for seed, task in enumerate(project.tasks):
+        check(ask(client, project, task, middle(seed)), seed)
 
 
-def test_picture_in_the_task_itself(backend: Any, real_programs: RealPrograms) -> None:
-    text = base64.b64encode(api.encoded(api.coins(2))).decode()
-    project = make_project(
-        real_programs, "inline", api.config(), data=[{"image": f"data:image/png;base64,{text}"}]
-    )
-    click(real_programs, project, api.coins(2), api.middle(api.coin(2)))
-
-
-class Bucket(api.Files):
-    """As much of S3 as Label Studio asks for; objects only by links that are signed."""
-
-    def answer(self, handler: Any) -> tuple[int, str, bytes]:
-        where = urlsplit(handler.path)
-        query = parse_qs(where.query)
-        bucket, _, key = where.path.strip("/").partition("/")
-        if bucket != "pictures":
-            return 404, "application/xml", b""
-        if not key:
-            return 200, "application/xml", self._listed()
-        if not query.get("X-Amz-Signature") or f"/{key}" not in self.content:
-            return 403, "application/xml", b""
-        return 200, "image/png", self.content[f"/{key}"]
-
-    def _listed(self) -> bytes:
-        entries = "".join(
-            f"<Contents><Key>{path[1:]}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>"
-            f"<Size>{len(content)}</Size></Contents>"
-            for path, content in self.content.items()
-        )
-        return (
-            '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
-            f"<Name>pictures</Name><KeyCount>{len(self.content)}</KeyCount>"
-            f"<IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
-        ).encode()
-
-
-@pytest.fixture(scope="module")
-def elsewhere() -> Iterator[api.Files]:
-    """A web server that is not Label Studio."""
-    with api.serving(api.Files({"/a.png": api.encoded(api.coins(3))})) as files:
-        yield files
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[Bucket]:
-    with api.serving(Bucket({"/set/b.png": api.encoded(api.coins(3))})) as files:
-        yield files
-
-
-@pytest.fixture(scope="module")
-def personal_token(real_programs: RealPrograms) -> str:
-    """A personal access token, beside the legacy one that the client uses."""
+def test_files_of_a_synchronised_storage(backend: Backend, real_programs: RealPrograms) -> None:
+    """Their addresses hold the host and port that Label Studio has for browsers."""
     client = real_programs.client
-    kinds = {"api_tokens_enabled": True, "legacy_api_tokens_enabled": True}
-    client.post("/api/jwt/settings", kinds)
-    token = str(client.post("/api/token/", {})["token"])
-    assert token.count(".") == 2
-    return token
-
-
-@pytest.fixture(scope="module")
-def liberal(
-    real_programs: RealPrograms, elsewhere: api.Files, bucket: Bucket, personal_token: str
-) -> Iterator[Backend]:
-    """A backend that may read from both servers, and has a personal access token."""
-    settings = replace(
-        real_programs.backend.settings,
-        api_key=personal_token,
-        allowed_hosts=(elsewhere.netloc, bucket.netloc),
-        port=0,
-        state_folder=real_programs.folder / "liberal",
+    folder = real_programs.files / "synchronised"
+    folder.mkdir()
+    Image.fromarray(scene(3)).save(folder / "three.png")
+    project = make_project(real_programs, "synchronised", BRUSH.label_config)
+    storage = client.post(
+        "/api/storages/localfiles",
+        {
+            "project": project.number,
+            "path": str(folder),
+            "use_blob_urls": True,
+            "regex_filter": ".*png",
+        },
     )
-    backend = Backend(settings)
-    backend.start()
-    yield backend
-    backend.stop()
-
-
-def test_another_host_is_refused_until_it_is_listed(
-    backend: Any, real_programs: RealPrograms, elsewhere: api.Files, request: Any
-) -> None:
-    xy = api.middle(api.coin(3))
-    data = [{"image": elsewhere.url("/a.png")}]
-    project = make_project(real_programs, "refused", api.config(), data=data)
-    regions = [api.point(xy, api.coins(3).shape)]
-    (sentence,) = api.ask(real_programs, project, project.tasks[0], regions)["errors"]
-    assert f"add {elsewhere.netloc} to SAM_PLUGINS_ALLOWED_HOSTS" in sentence
-    assert elsewhere.asked == []
-
-    liberal = request.getfixturevalue("liberal")
-    allowed = make_project(real_programs, "allowed", api.config(), data=data, url=liberal.url)
-    click(real_programs, allowed, api.coins(3), xy)
-    assert all("authorization" not in headers for _, headers in elsewhere.asked)
+    client.post(f"/api/storages/localfiles/{storage['id']}/sync", {})
+    (task,) = client.tasks(project.number)
+    assert task["data"]["image"].startswith(real_programs.label_studio.url)
+    check(ask(client, project, task["id"], middle(3)), 3)
 
 
 def test_personal_access_token(
-    backend: Any, real_programs: RealPrograms, liberal: Backend, personal_token: str
+    backend: Backend, real_programs: RealPrograms, tmp_path: Any
 ) -> None:
-    """An upload is read with it; it is exchanged, and never sent as it is."""
+    made = real_programs.client.post("/api/token/", {})
+    token = made["token"]
+    assert token.count(".") == 2
+    client = LabelStudioClient(real_programs.label_studio.url, token)
+    assert client.whoami()["email"] == real_programs.access.email
+    other = Backend(
+        replace(backend.settings, api_key=token, port=0, state_folder=tmp_path / "state")
+    )
+    other.start()
+    try:
+        project = make_project(
+            real_programs,
+            "personal",
+            BRUSH.label_config,
+            {"zero.png": png(scene(0))},
+            url=other.url,
+        )
+        check(ask(client, project, project.tasks[0], middle(0)), 0)
+    finally:
+        other.stop()
+    assert token not in other.log
+
+
+def test_pages(backend: Backend, real_programs: RealPrograms) -> None:
     project = make_project(
         real_programs,
-        "personal token",
-        api.config(),
-        {"a.png": api.encoded(api.coins(2))},
-        url=liberal.url,
+        "pages",
+        PAGES,
+        data=[{"pages": [data_uri(scene(seed)) for seed in range(3)]}],
     )
-    click(real_programs, project, api.coins(2), api.middle(api.coin(2)))
-    assert personal_token not in liberal.log
+    for seed in (2, 0):
+        answer = ask(real_programs.client, project, project.tasks[0], middle(seed), item_index=seed)
+        check(answer, seed)
+        assert answer["result"][0]["item_index"] == seed
 
 
-def test_presigned_links_of_a_storage(
-    backend: Any, real_programs: RealPrograms, liberal: Backend, bucket: Bucket
+def test_predictions_are_retrieved_for_several_tasks(
+    backend: Backend, real_programs: RealPrograms
 ) -> None:
-    project = make_project(real_programs, "bucket", api.config(), url=liberal.url)
     client = real_programs.client
-    storage = client.post(
-        "/api/storages/s3/",
-        {
-            "project": project.number,
-            "bucket": "pictures",
-            "prefix": "set",
-            "s3_endpoint": bucket.url(""),
-            "region_name": "eu-test-1",
-            "aws_access_key_id": "somebody",
-            "aws_secret_access_key": "secret",
-            "use_blob_urls": True,
-            "presign": True,
-        },
+    project = make_project(
+        real_programs,
+        "retrieved",
+        EVERYTHING,
+        {f"{seed}.png": png(scene(seed)) for seed in range(3)},
     )
-    client.post(f"/api/storages/s3/{storage['id']}/sync", {})
+    action = f"/api/dm/actions?id=retrieve_tasks_predictions&project={project.number}"
+    chosen = {"selectedItems": {"all": True, "excluded": []}, "project": str(project.number)}
+    client.post(action, chosen)
 
-    def synchronised() -> list[int]:
-        return [int(task["id"]) for task in client.tasks(project.number)]
+    def predicted() -> bool:
+        return all(client.predictions(task) for task in project.tasks)
 
-    tasks = api.until(synchronised, "Label Studio's synchronisation")
-    project = replace(project, tasks=tasks)
-    click(real_programs, project, api.coins(3), api.middle(api.coin(3)))
-    signed = [headers for path, headers in bucket.asked if "X-Amz-Signature" in path]
-    assert signed
-    assert all("authorization" not in headers for headers in signed), "the token went to a storage"
+    def asked_until_all() -> bool:
+        # What was not finished in time stays without a prediction, and is asked about again.
+        if not predicted():
+            client.post(action, chosen)
+        return predicted()
+
+    wait_for(asked_until_all, 120)
+    for seed, task in enumerate(project.tasks):
+        (prediction,) = client.predictions(task)
+        assert prediction["model_version"].startswith("nano-")
+        thing = np.all(scene(seed) == (220, 180, 60), -1)
+        assert max(iou(mask_of(region), thing) for region in prediction["result"]) > 0.9
+
+
+def test_submitted_annotation_reaches_the_learning_queue(
+    backend: Backend, real_programs: RealPrograms
+) -> None:
+    """Label Studio's webhook says the backend's password, as `attach` has told it to."""
+    from labelstudio_backend.learning import Intake
+
+    client = real_programs.client
+    project = make_project(
+        real_programs, "learning", BRUSH.label_config, {"zero.png": png(scene(0))}
+    )
+    result = ask(client, project, project.tasks[0], middle(0))["result"]
+    made = client.post(f"/api/tasks/{project.tasks[0]}/annotations/", {"result": result})
+    intake = Intake(backend.settings.state_folder)
+    try:
+        wait_for(lambda: made["id"] in intake.numbers(project.number))
+        (submitted,) = intake.read([made["id"]])
+    finally:
+        intake.close()
+    (region,) = submitted.result
+    assert np.array_equal(mask_of(region), mask_of(result[0]))
+
+
+@pytest.mark.slow
+def test_label_studio_below_a_path(
+    backend: Backend, real_programs: RealPrograms, tmp_path: Any
+) -> None:
+    """A proxy puts Label Studio at /annotate: uploads and storages have other addresses there."""
+    python = find_label_studio()
+    assert python is not None
+    access = real_programs.access
+    with SubPath("/annotate") as proxy:
+        studio = LabelStudio(tmp_path / "studio", python, access, outer_url=proxy.url)
+        proxy.target = studio.own_url
+        studio.start()
+        try:
+            other = Backend(
+                replace(
+                    backend.settings,
+                    label_studio_url=studio.url,
+                    port=0,
+                    state_folder=tmp_path / "state",
+                )
+            )
+            other.start()
+            try:
+                moved = MovedPrograms(studio, other, access)
+                project = make_project(
+                    moved, "below", BRUSH.label_config, {"zero.png": png(scene(0))}
+                )
+                task = moved.client.task(project.tasks[0])
+                assert "/annotate/" in task["data"]["image"]
+                check(ask(moved.client, project, project.tasks[0], middle(0)), 0)
+            finally:
+                other.stop()
+        finally:
+            studio.stop()
+
+
+class MovedPrograms:
+    """The programs of one test, as `make_project` asks for them."""
+
+    def __init__(self, studio: LabelStudio, backend: Backend, access: Any) -> None:
+        self.label_studio = studio
+        self.backend = backend
+        self.access = access
+        self.client = LabelStudioClient(studio.url, access.token)
