@@ -3,6 +3,7 @@
 One class per control tag (`kinds.TAGS`); percent coordinates exist in `percent` only.
 """
 
+from labelstudio_backend.controls.cloud_links import task_data
 from labelstudio_backend.controls.config import ImageTag, LabelConfig
 from labelstudio_backend.controls.config_xml import read_config
 from labelstudio_backend.controls.control import Control
@@ -13,7 +14,6 @@ from labelstudio_backend.controls.reading import (
     task_asks,
     which_picture,
 )
-from labelstudio_backend.controls.cloud_links import task_data
 from labelstudio_backend.controls.writing import area_lost, write_regions
 
 __all__ = [

@@ -169,9 +169,7 @@ def until(said: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> 
     return found
 
 
-def command(
-    settings: Settings, *words: str, **more: str
-) -> "subprocess.Popen[str]":
+def command(settings: Settings, *words: str, **more: str) -> "subprocess.Popen[str]":
     """`sam-plugins ...` in a process of its own, which reads these settings."""
     program = "import sys; from sam_plugins.cli import main; sys.exit(main())"
     return subprocess.Popen(
