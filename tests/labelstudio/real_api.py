@@ -153,6 +153,14 @@ def one_mask(regions: Sequence[Region]) -> Mask:
     return mask_of(region)
 
 
+def whole(regions: Sequence[Region], shape: tuple[int, ...]) -> Mask:
+    """(H, W) bool of all regions together; none of them is no object."""
+    mask = np.zeros(shape[:2], bool)
+    for region in regions:
+        mask |= one_mask([region])
+    return mask
+
+
 def same(found: Mask, expected: Mask) -> None:
     """One object and the same one; a decoder may turn single pixels of its edge."""
     assert found.shape == expected.shape

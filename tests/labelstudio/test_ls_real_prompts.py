@@ -90,7 +90,6 @@ def test_polygons(backend: Any, real_programs: RealPrograms) -> None:
     context = [api.box(COIN, RGB.shape)]
     regions = api.answered(real_programs, project, project.tasks[0], context)
     assert [region["type"] for region in regions] == ["polygonlabels"]
-    assert len(regions[0]["value"]["points"]) < 60
     assert iou(api.one_mask(regions), core_answer(RGB, Interaction(box=COIN))) >= 0.98
 
 
