@@ -1,7 +1,11 @@
 """Clicks through a real Label Studio's API on every kind of picture it serves: the core's masks."""
 
+import io
+import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -47,6 +51,8 @@ UPLOADS: dict[str, Callable[[], bytes]] = {
     "turned.jpg": turned_jpeg,
     "deep.png": deep_grey,
     "alpha.png": see_through,
+    "palette.gif": lambda: api.encoded(Image.fromarray(api.coins()).quantize(), "GIF"),
+    "Bild #1 & 50% (ü)+?.png": lambda: api.encoded(api.coins(1)),
 }
 
 
@@ -56,11 +62,54 @@ def test_uploaded_pictures(name: str, backend: Any, real_programs: RealPrograms)
     rgb = load_image(content)
     assert rgb.shape == api.coins().shape, "the picture is not upright"
     project = make_project(real_programs, f"upload {name}", api.config(), {name: content})
-    click(real_programs, project, rgb, api.middle(api.coin()))
+    click(real_programs, project, rgb, api.middle(api.coin(1 if "Bild" in name else 0)))
+
+
+STORED: dict[str, Callable[[], bytes]] = {
+    "deep.tif": lambda: api.encoded(Image.open(io.BytesIO(deep_grey())), "TIFF"),
+    "Bild #1 & 50% (ü)+ %23?.png": lambda: api.encoded(api.coins()),
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_files_of_a_folder(name: str, backend: Any, real_programs: RealPrograms) -> None:
+    """With the addresses that Label Studio writes when it synchronises a folder."""
+    content = STORED[name]()
+    folder = real_programs.files / f"a folder of {Path(name).suffix[1:]}"
+    folder.mkdir()
+    (folder / name).write_bytes(content)
+    project = make_project(real_programs, f"folder {name}", api.config())
+    client = real_programs.client
+    stored = {"project": project.number, "path": str(folder), "use_blob_urls": True}
+    storage = client.post("/api/storages/localfiles", stored)
+    client.post(f"/api/storages/localfiles/{storage['id']}/sync", {})
+    tasks = [int(task["id"]) for task in client.tasks(project.number)]
+    project = replace(project, tasks=tasks)
+    click(real_programs, project, load_image(content), api.middle(api.coin()))
+
+
+def test_annotators_at_the_same_time(backend: Any, real_programs: RealPrograms) -> None:
+    """On different pictures, and on the same one at different places: each gets its own mask."""
+    pictures = [api.coins(turn) for turn in range(4)]
+    files = {f"{turn}.png": api.encoded(rgb) for turn, rgb in enumerate(pictures)}
+    project = make_project(real_programs, "many", api.config(), files)
+    asked = [(turn, shift) for shift in (-9.0, 0.0, 9.0) for turn in range(4)]
+
+    def one(which: tuple[int, float]) -> Any:
+        turn, shift = which
+        x, y = api.middle(api.coin(turn))
+        context = [api.point((x + shift, y), pictures[turn].shape)]
+        return api.one_mask(api.answered(real_programs, project, project.tasks[turn], context))
+
+    with ThreadPoolExecutor(6) as pool:
+        masks = list(pool.map(one, asked))
+    for (turn, shift), mask in zip(asked, masks, strict=True):
+        x, y = api.middle(api.coin(turn))
+        api.same(mask, core_answer(pictures[turn], Interaction(points=((x + shift, y, 1),))))
 
 
 class Bucket(api.Files):
-    """As much of S3 as Label Studio asks for; objects only by links that are signed."""
+    """As much of S3 as Label Studio asks for; objects only for those who sign."""
 
     def answer(self, handler: Any) -> tuple[int, str, bytes]:
         where = urlsplit(handler.path)
@@ -70,7 +119,10 @@ class Bucket(api.Files):
             return 404, "application/xml", b""
         if not key:
             return 200, "application/xml", self._listed()
-        if not query.get("X-Amz-Signature") or f"/{key}" not in self.content:
+        signed = query.get("X-Amz-Signature") or "Signature=" in str(
+            handler.headers.get("Authorization")
+        )
+        if not signed or f"/{key}" not in self.content:
             return 403, "application/xml", b""
         return 200, "image/png", self.content[f"/{key}"]
 
@@ -146,10 +198,17 @@ def test_another_host_is_refused_until_it_is_listed(
     assert all("authorization" not in headers for _, headers in elsewhere.asked)
 
 
-def test_presigned_links_of_a_storage(
-    backend: Any, real_programs: RealPrograms, liberal: Backend, bucket: Bucket
+@pytest.mark.parametrize("presign", [True, False])
+def test_pictures_of_a_cloud_storage(
+    presign: bool,
+    backend: Any,
+    real_programs: RealPrograms,
+    liberal: Backend,
+    bucket: Bucket,
+    tmp_path: Path,
 ) -> None:
-    project = make_project(real_programs, "bucket", api.config(), url=liberal.url)
+    """By links that Label Studio signs, and through Label Studio; also in what is submitted."""
+    project = make_project(real_programs, f"bucket {presign}", api.config(), url=liberal.url)
     client = real_programs.client
     storage = client.post(
         "/api/storages/s3/",
@@ -162,7 +221,7 @@ def test_presigned_links_of_a_storage(
             "aws_access_key_id": "somebody",
             "aws_secret_access_key": "secret",
             "use_blob_urls": True,
-            "presign": True,
+            "presign": presign,
         },
     )
     client.post(f"/api/storages/s3/{storage['id']}/sync", {})
@@ -172,7 +231,24 @@ def test_presigned_links_of_a_storage(
 
     tasks = api.until(synchronised, "Label Studio's synchronisation")
     project = replace(project, tasks=tasks)
+    bucket.asked.clear()
     click(real_programs, project, api.coins(3), api.middle(api.coin(3)))
-    signed = [headers for path, headers in bucket.asked if "X-Amz-Signature" in path]
-    assert signed
-    assert all("authorization" not in headers for headers in signed), "the token went to a storage"
+    links = [headers for path, headers in bucket.asked if "X-Amz-Signature" in path]
+    assert bool(links) == presign
+    assert all("authorization" not in headers for headers in links), "a token went to the storage"
+
+    context = [api.box(api.coin(3), api.coins(3).shape)]
+    accepted = api.answered(real_programs, project, tasks[0], context)
+    client.post(f"/api/tasks/{tasks[0]}/annotations/", {"result": accepted})
+    words = ("labelstudio", "export", "--out", str(tmp_path), "--json")
+
+    def exported() -> Any:
+        told = api.run(liberal.settings, *words, "--project", str(project.number))
+        return json.loads(told)["pictures"]
+
+    # Label Studio tells the webhook before it answers, but does not wait for longer than a second.
+    assert api.until(exported, "the webhook") == {"written": 1}
+    stem = f"{project.number}-{tasks[0]}.png"
+    assert (np.asarray(Image.open(tmp_path / "images" / stem)) == api.coins(3)).all()
+    expected = core_answer(api.coins(3), Interaction(box=api.coin(3)))
+    api.same(np.asarray(Image.open(tmp_path / "masks" / stem)) > 0, expected)
