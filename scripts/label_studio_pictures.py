@@ -2,8 +2,8 @@
 
     .venv/bin/python scripts/label_studio_pictures.py
 
-It needs what the tests named test_ls_real_* need, and about two minutes. Look at each afterwards: it
-has to show what the text beside it says.
+It needs what the tests named test_ls_real_* need, and about two minutes. Look at each afterwards:
+it has to show what the text beside it says.
 """
 
 import io
@@ -17,7 +17,8 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
-COLOURS = 160
+WIDTH = 1050
+COLOURS = 128
 MOST_BYTES = 200_000
 
 sys.path.insert(0, str(ROOT / "tests" / "labelstudio"))
@@ -26,7 +27,11 @@ sys.path.insert(0, str(ROOT / "tests" / "labelstudio"))
 def save(png: Path, name: str) -> None:
     """A picture of the window with few colours, as one of the documentation."""
     out = io.BytesIO()
-    shown = Image.open(png).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    whole = Image.open(png).convert("RGB")
+    smaller = whole.resize((WIDTH, round(whole.height * WIDTH / whole.width)), Image.Resampling.BOX)
+    shown = smaller.quantize(
+        COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE
+    )
     shown.save(out, "PNG", optimize=True)
     if len(out.getvalue()) > MOST_BYTES:
         sys.exit(f"{name} has {len(out.getvalue()):,} bytes, more than {MOST_BYTES:,}")

@@ -1,4 +1,4 @@
-"""A real Label Studio asks the real backend, without a window: kinds of pictures, tokens, batches."""
+"""A real Label Studio asks the real backend, without a window: pictures, tokens, batches."""
 
 import base64
 import time
