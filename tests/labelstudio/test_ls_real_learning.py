@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -178,52 +177,3 @@ def test_submitted_masks_are_learnt_and_the_old_model_comes_back(
     said, mask = click()
     assert said == former
     api.same(mask, core_answer(api.coins(), interaction))
-
-
-def test_prelabelling_killed_in_the_middle(
-    backend: Any, real_programs: RealPrograms, tmp_path: Path
-) -> None:
-    """Killed while the fourth picture is on its way; each task gets one prediction."""
-    small = [np.ascontiguousarray(api.coins()[8 * n : 8 * n + 96, 200:328]) for n in range(6)]
-    gate = threading.Event()
-    content = {f"/{number}.png": api.encoded(rgb) for number, rgb in enumerate(small)}
-    with api.serving(api.Files(content, {"/3.png": gate})) as files:
-        settings = replace(
-            backend.settings, allowed_hosts=(files.netloc,), state_folder=tmp_path / "state"
-        )
-        project = make_project(
-            real_programs,
-            "prelabelled",
-            api.config(),
-            data=[{"image": files.url(path)} for path in content],
-        )
-        words = ("labelstudio", "prelabel", "--project", str(project.number), "--json")
-        words += ("--mode", "everything", "--label", "Coin", "--parallel", "1")
-        killed = api.command(settings, *words)
-        try:
-            api.until(
-                lambda: any(path == "/3.png" for path, _ in files.asked) or killed.poll(),
-                "the fourth picture",
-            )
-            assert killed.poll() is None
-        finally:
-            killed.kill()
-            killed.communicate(timeout=60)
-            gate.set()
-        held = predictions(real_programs, project)
-        assert [len(each) for each in held.values()] == [1, 1, 1, 0, 0, 0]
-
-        told = json.loads(api.run(settings, *words))
-        assert told["tasks"] == {"skipped": 3, "done": 3}
-    now = predictions(real_programs, project)
-    assert [len(each) for each in now.values()] == [1] * 6
-    for task, (prediction,) in now.items():
-        assert prediction["model_version"] == told["model_version"]
-        assert prediction["result"], f"nothing was found on the picture of task {task}"
-        labels = [region["value"]["brushlabels"] for region in prediction["result"]]
-        assert labels == [["Coin"]] * len(labels)
-    assert [now[task] for task in project.tasks[:3]] == [held[task] for task in project.tasks[:3]]
-
-
-def predictions(programs: RealPrograms, project: RealProject) -> dict[int, list[dict[str, Any]]]:
-    return {task: programs.client.predictions(task) for task in project.tasks}

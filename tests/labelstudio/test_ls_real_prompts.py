@@ -3,10 +3,12 @@
 import base64
 from typing import Any
 
+import numpy as np
 import pytest
 import real_api as api
 from real_programs import RealPrograms
 from real_projects import RealProject, core_answer, iou, make_project
+from region_doubles import brush
 
 from sam_plugins import Interaction
 from sam_plugins.masks import mask_to_box
@@ -156,3 +158,34 @@ def test_retrieved_predictions(backend: Any, real_programs: RealPrograms) -> Non
         assert (
             iou(api.one_mask([other]), core_answer(pictures[turn], Interaction(box=OTHER))) > 0.98
         )
+
+
+def test_the_second_of_two_pictures(backend: Any, real_programs: RealPrograms) -> None:
+    both = """<View><Image name="image" value="$before"/><Image name="after" value="$after"/>
+      <BrushLabels name="out" toName="image"><Label value="Coin"/></BrushLabels>
+      <BrushLabels name="later" toName="after"><Label value="Coin"/></BrushLabels>
+      <KeyPointLabels name="kp" toName="image" smart="true"><Label value="Coin"/></KeyPointLabels>
+      <KeyPointLabels name="next" toName="after" smart="true"><Label value="Coin"/></KeyPointLabels>
+    </View>"""
+    data = [{"before": inline(RGB), "after": inline(api.coins(3))}]
+    project = make_project(real_programs, "two pictures", both, data=data)
+    xy = api.middle(api.coin(3))
+    context = [api.point(xy, RGB.shape, from_name="next", to_name="after")]
+    (region,) = api.answered(real_programs, project, project.tasks[0], context)
+    assert (region["from_name"], region["to_name"]) == ("later", "after")
+    expected = core_answer(api.coins(3), Interaction(points=((*xy, 1),)))
+    api.same(api.one_mask([region]), expected)
+
+
+def test_a_task_that_is_full_of_masks(backend: Any, real_programs: RealPrograms) -> None:
+    """Label Studio sends all of them along with each click."""
+    height, width = RGB.shape[:2]
+    noise = np.random.default_rng(5).random((height, width)) > 0.5
+    region = brush(noise, "Coin", from_name="out")
+    regions = [region | {"id": f"mask{number}"} for number in range(60)]
+    data = [{"data": {"image": inline(RGB)}, "annotations": [{"result": regions}]}]
+    project = make_project(real_programs, "full", api.config(), data=data)
+    context = [api.point(api.middle(COIN), RGB.shape)]
+    found = api.answered(real_programs, project, project.tasks[0], context)
+    expected = core_answer(RGB, Interaction(points=((*api.middle(COIN), 1),)))
+    api.same(api.one_mask(found), expected)

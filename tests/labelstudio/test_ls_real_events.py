@@ -1,0 +1,122 @@
+"""What Label Studio tells a backend beside clicks, and a backend that is killed meanwhile."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import real_api as api
+from PIL import Image
+from real_programs import RealPrograms
+from real_projects import RealProject, core_answer, make_project
+
+from labelstudio_backend.learning import Intake
+from labelstudio_backend.start import Backend
+from sam_plugins import Interaction
+
+pytestmark = pytest.mark.slow
+
+RGB = api.coins()
+
+
+@pytest.fixture(scope="module")
+def mortal(real_programs: RealPrograms) -> Iterator[Backend]:
+    """A backend of two processes that may be killed."""
+    folder = real_programs.folder / "mortal"
+    settings = replace(real_programs.backend.settings, port=0, workers=2, state_folder=folder)
+    backend = Backend(settings)
+    backend.start()
+    yield backend
+    backend.stop()
+
+
+@pytest.fixture
+def project(backend: Any, real_programs: RealPrograms, mortal: Backend) -> RealProject:
+    pictures = {"a.png": api.encoded(RGB), "b.png": api.encoded(RGB[:, ::-1])}
+    return make_project(real_programs, "events", api.config(), pictures, url=mortal.url)
+
+
+def masked(programs: RealPrograms, project: RealProject, points: Any) -> list[api.Region]:
+    context = [api.point((x, y), RGB.shape, positive=bool(on)) for x, y, on in points]
+    return api.answered(programs, project, project.tasks[0], context)
+
+
+def exported(backend: Backend, project: RealProject, folder: Path) -> dict[str, int]:
+    words = ("labelstudio", "export", "--out", str(folder), "--project", str(project.number))
+    return dict(json.loads(api.run(backend.settings, *words, "--json"))["pictures"])
+
+
+def numbers(backend: Backend, project: RealProject) -> list[int]:
+    intake = Intake(backend.settings.state_folder)
+    try:
+        return list(intake.numbers(project.number))
+    finally:
+        intake.close()
+
+
+def test_changed_and_deleted_annotations(
+    real_programs: RealPrograms, project: RealProject, mortal: Backend, tmp_path: Path
+) -> None:
+    client, task = real_programs.client, project.tasks[0]
+    x, y = api.middle(api.coin())
+    first, second = ((x, y, 1),), ((230.0, 110.0, 1),)
+    made = client.post(
+        f"/api/tasks/{task}/annotations/", {"result": masked(real_programs, project, first)}
+    )
+    api.until(lambda: made["id"] in numbers(mortal, project), "the webhook")
+    client.patch(
+        f"/api/annotations/{made['id']}/", {"result": masked(real_programs, project, second)}
+    )
+    expected = core_answer(RGB, Interaction(points=second))
+
+    def changed() -> bool:
+        assert exported(mortal, project, tmp_path) in ({"written": 1}, {"unchanged": 1})
+        mask = np.asarray(Image.open(tmp_path / "masks" / f"{project.number}-{task}.png")) > 0
+        return api.iou(mask, expected) >= 0.99
+
+    api.until(changed, "the change")
+    client.post(
+        f"/api/dm/actions?id=delete_tasks_annotations&project={project.number}",
+        {"selectedItems": {"all": False, "included": [task]}, "project": str(project.number)},
+    )
+    api.until(lambda: numbers(mortal, project) == [], "the deletion")
+    exported(mortal, project, tmp_path)
+    assert list((tmp_path / "images").glob("*.png")) == []
+
+
+def test_a_backend_killed_between_clicks(
+    real_programs: RealPrograms, project: RealProject, mortal: Backend
+) -> None:
+    """What was submitted is still there; Label Studio's page gets an error, then masks again."""
+    point = ((*api.middle(api.coin()), 1),)
+    client, task = real_programs.client, project.tasks[0]
+    before = masked(real_programs, project, point)
+    made = client.post(f"/api/tasks/{task}/annotations/", {"result": before})
+    api.until(lambda: made["id"] in numbers(mortal, project), "the webhook")
+    mortal.kill()
+    context = [api.point(point[0][:2], RGB.shape)]
+    assert api.ask(real_programs, project, task, context)["errors"]
+    # Nobody listens now: the annotation is Label Studio's all the same.
+    missed = client.post(f"/api/tasks/{project.tasks[1]}/annotations/", {"result": before})
+    mortal.start()
+    assert np.array_equal(api.one_mask(masked(real_programs, project, point)), api.one_mask(before))
+    assert numbers(mortal, project) == [made["id"]]
+    words = ("labelstudio", "export", "--out", str(mortal.settings.state_folder / "out"))
+    api.run(mortal.settings, *words, "--project", str(project.number), "--fetch")
+    assert numbers(mortal, project) == [made["id"], missed["id"]]
+
+
+def test_the_buttons_of_the_models_page(
+    real_programs: RealPrograms, project: RealProject, mortal: Backend
+) -> None:
+    """Start training is taken, and says nothing wrong; versions are listed; the state is known."""
+    client = real_programs.client
+    client.post(f"/api/ml/{project.model}/train", {})
+    versions = client.get(f"/api/ml/{project.model}/versions")["versions"]
+    (model,) = client.get("/api/ml", {"project": project.number})
+    assert model["state"] == "CO"
+    assert model["model_version"] in versions
+    assert model["model_version"].startswith("nano-")
