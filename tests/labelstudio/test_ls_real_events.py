@@ -1,6 +1,7 @@
 """What Label Studio tells a backend beside clicks, and a backend that is killed meanwhile."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import real_api as api
+import requests
 from PIL import Image
 from real_programs import RealPrograms
 from real_projects import RealProject, core_answer, make_project
@@ -120,3 +122,56 @@ def test_the_buttons_of_the_models_page(
     assert model["state"] == "CO"
     assert model["model_version"] in versions
     assert model["model_version"].startswith("nano-")
+
+
+def counted(backend: Backend) -> dict[str, float]:
+    """Samples of `/metrics` by name and labels."""
+    with requests.Session() as session:
+        session.trust_env = False
+        login = (str(backend.settings.user), str(backend.settings.password))
+        text = session.get(f"{backend.url}/metrics", auth=login, timeout=10).text
+    lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}
+
+
+def test_an_opened_task_and_those_after_it_are_made_ready(
+    backend: Backend, real_programs: RealPrograms
+) -> None:
+    """Clicks on them find their embeddings there."""
+    encoded = 'sam_plugins_step_seconds_count{step="encode"}'
+    hits = 'sam_plugins_events_total{event="embedding_hit"}'
+    misses = 'sam_plugins_events_total{event="embedding_miss"}'
+    pictures = []
+    for _ in range(3):  # that no run before this one has seen
+        fresh = RGB.copy()
+        fresh[:8, :8] = np.frombuffer(os.urandom(192), np.uint8).reshape(8, 8, 3)
+        pictures.append(fresh)
+    files = {f"{number}.png": api.encoded(rgb) for number, rgb in enumerate(pictures)}
+    project = make_project(real_programs, "ahead", api.config(), files)
+    before = counted(backend)
+    # As the page does when it shows a task; there is nothing to answer yet.
+    answer = real_programs.client.post(
+        f"/api/ml/{project.model}/interactive-annotating", {"task": project.tasks[0]}
+    )
+    assert answer == {"data": []}
+    api.until(lambda: counted(backend).get(encoded, 0) >= before.get(encoded, 0) + 3, "embeddings")
+    made = counted(backend)
+    for rgb, task in zip(pictures, project.tasks, strict=True):
+        context = [api.point(api.middle(api.coin()), rgb.shape)]
+        found = api.answered(real_programs, project, task, context)
+        expected = core_answer(rgb, Interaction(points=((*api.middle(api.coin()), 1),)))
+        api.same(api.one_mask(found), expected)
+    after = counted(backend)
+    assert after[hits] == made.get(hits, 0) + 3
+    assert after.get(misses, 0) == made.get(misses, 0)
+
+
+def test_logs_hold_no_secrets_and_no_faults(
+    backend: Backend, real_programs: RealPrograms, mortal: Backend
+) -> None:
+    for one in (backend, mortal):
+        log = one.log
+        assert "predict" in log
+        assert "Traceback" not in log
+        for secret in (one.settings.api_key, one.settings.password):
+            assert str(secret) not in log
