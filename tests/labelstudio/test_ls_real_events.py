@@ -13,10 +13,11 @@ import real_api as api
 import requests
 from PIL import Image
 from real_programs import RealPrograms
-from real_projects import RealProject, core_answer, make_project
+from real_projects import RealProject, core_answer, make_project, upload
 
 from labelstudio_backend.learning import Intake
 from labelstudio_backend.start import Backend
+from labelstudio_backend.start.sample_projects import attach
 from sam_plugins import Interaction
 
 pytestmark = pytest.mark.slow
@@ -175,3 +176,28 @@ def test_logs_hold_no_secrets_and_no_faults(
         assert "Traceback" not in log
         for secret in (one.settings.api_key, one.settings.password):
             assert str(secret) not in log
+
+
+def test_pictures_uploaded_before_the_project_had_a_config(
+    backend: Backend, real_programs: RealPrograms, tmp_path: Path
+) -> None:
+    """Label Studio's own way for beginners: such tasks do not know the key of their picture yet."""
+    client = real_programs.client
+    number = int(client.create_project("uploaded first", "<View></View>")["id"])
+    upload(real_programs, number, "a.png", api.encoded(RGB))
+    client.patch(f"/api/projects/{number}/", {"label_config": api.config(value="$photo")})
+    access = real_programs.access
+    model = attach(client, number, backend.url, access.backend_user, access.backend_password)
+    tasks = [int(task["id"]) for task in client.tasks(number)]
+    project = RealProject(number, int(model["id"]), tasks)
+    point = ((*api.middle(api.coin()), 1),)
+    found = masked(real_programs, project, point)
+    expected = core_answer(RGB, Interaction(points=point))
+    api.same(api.one_mask(found), expected)
+    made = client.post(f"/api/tasks/{tasks[0]}/annotations/", {"result": found})
+    api.until(lambda: made["id"] in numbers(backend, project), "the webhook")
+    assert exported(backend, project, tmp_path / "heard") == {"written": 1}
+    words = ("labelstudio", "export", "--out", str(tmp_path / "fetched"), "--fetch", "--json")
+    state = replace(backend.settings, state_folder=tmp_path / "state")
+    told = json.loads(api.run(state, *words, "--project", str(number)))
+    assert told["pictures"] == {"written": 1}

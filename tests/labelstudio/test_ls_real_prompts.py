@@ -189,3 +189,24 @@ def test_a_task_that_is_full_of_masks(backend: Any, real_programs: RealPrograms)
     found = api.answered(real_programs, project, project.tasks[0], context)
     expected = core_answer(RGB, Interaction(points=((*api.middle(COIN), 1),)))
     api.same(api.one_mask(found), expected)
+
+
+def test_labels_of_any_letters(backend: Any, real_programs: RealPrograms) -> None:
+    label = 'Zelle & Kern "α" <1>'
+    written = api.config(labels=("Zelle &amp; Kern &quot;α&quot; &lt;1&gt;", "Other"))
+    project = make_project(real_programs, "letters", written, data=[{"image": inline(RGB)}])
+    context = [api.point(api.middle(COIN), RGB.shape, label)]
+    (region,) = api.answered(real_programs, project, project.tasks[0], context)
+    assert region["value"]["brushlabels"] == [label]
+
+
+def test_labels_that_the_task_brings(backend: Any, real_programs: RealPrograms) -> None:
+    """The config says only where they are: value="$classes"."""
+    dynamic = """<View><Image name="image" value="$image"/>
+      <BrushLabels name="out" toName="image" value="$classes"/>
+      <KeyPointLabels name="point" toName="image" smart="true" value="$classes"/></View>"""
+    data = [{"image": inline(RGB), "classes": [{"value": "Coin"}, {"value": "Other"}]}]
+    project = make_project(real_programs, "dynamic", dynamic, data=data)
+    context = [api.point(api.middle(COIN), RGB.shape, "Other")]
+    (region,) = api.answered(real_programs, project, project.tasks[0], context)
+    assert region["value"]["brushlabels"] == ["Other"]
