@@ -130,3 +130,13 @@ def test_no_output_for_a_label(backend: Backend, real_programs: RealPrograms) ->
     assert code == 1
     assert failed(found) == ["labelling config", "attached"]
     assert "BrushLabels" in json.dumps(found["labelling config"])
+
+
+def test_labels_that_tasks_bring(backend: Backend, real_programs: RealPrograms) -> None:
+    brought = """<View><Image name="image" value="$image"/>
+      <BrushLabels name="out" toName="image" value="$classes"/>
+      <KeyPointLabels name="point" toName="image" smart="true" value="$classes"/></View>"""
+    data = [{"image": PICTURES["of a bucket"][0], "classes": [{"value": "Coin"}]}]
+    project = make_project(real_programs, "brought", brought, data=data)
+    _, found = examined(backend.settings, project.number)
+    assert found["labelling config"]["grade"] == "ok"

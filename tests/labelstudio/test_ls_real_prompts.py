@@ -205,8 +205,12 @@ def test_labels_that_the_task_brings(backend: Any, real_programs: RealPrograms) 
     dynamic = """<View><Image name="image" value="$image"/>
       <BrushLabels name="out" toName="image" value="$classes"/>
       <KeyPointLabels name="point" toName="image" smart="true" value="$classes"/></View>"""
-    data = [{"image": inline(RGB), "classes": [{"value": "Coin"}, {"value": "Other"}]}]
+    classes = [{"value": "Coin"}, {"value": "Other"}]
+    data = [{"image": inline(RGB), "classes": classes}]
     project = make_project(real_programs, "dynamic", dynamic, data=data)
     context = [api.point(api.middle(COIN), RGB.shape, "Other")]
     (region,) = api.answered(real_programs, project, project.tasks[0], context)
     assert region["value"]["brushlabels"] == ["Other"]
+    # Label Studio takes it as a prediction, too.
+    task = project.tasks[0]
+    real_programs.client.create_prediction(task, [region], score=0.5, model_version="somebody")
