@@ -167,6 +167,7 @@ def test_submitted_masks_are_learnt_and_the_old_model_comes_back(
     said, mask = click()
     assert said == learnt
     expected = answer_of(weights, api.coins(), interaction)
+    assert 200 < expected.sum() < expected.size / 2
     assert mask_to_box(mask) == pytest.approx(mask_to_box(expected), abs=1)
     assert (mask != expected).mean() < 1e-3
 
