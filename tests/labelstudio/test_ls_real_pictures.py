@@ -153,14 +153,21 @@ def bucket() -> Iterator[Bucket]:
 
 
 @pytest.fixture(scope="module")
-def personal_token(real_programs: RealPrograms) -> str:
-    """A personal access token, beside the legacy one that the client uses."""
+def personal_token(real_programs: RealPrograms) -> Iterator[str]:
+    """A personal access token, beside the legacy one that the client uses; a user has one."""
     client = real_programs.client
+
+    def revoke() -> None:
+        for each in client.get("/api/token/"):
+            client.post("/api/token/blacklist/", {"refresh": each["token"]})
+
     kinds = {"api_tokens_enabled": True, "legacy_api_tokens_enabled": True}
     client.post("/api/jwt/settings", kinds)
+    revoke()
     token = str(client.post("/api/token/", {})["token"])
     assert token.count(".") == 2
-    return token
+    yield token
+    revoke()
 
 
 @pytest.fixture(scope="module")
