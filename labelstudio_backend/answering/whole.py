@@ -37,8 +37,10 @@ def modes(
     """
     if mode is not None and mode not in MODES:
         raise ConfigError(f"The mode must be one of {', '.join(MODES)}, found {mode!r}.")
+    from labelstudio_backend.controls import task_data
+
     found = []
-    for to_name, item, picture in config.pictures(task.get("data") or {}):
+    for to_name, item, picture in config.pictures(task_data(task)):
         said, label = config.automatic(to_name)
         if (mode or said) != "none":
             found.append((to_name, item, picture, mode or said, label))

@@ -193,4 +193,5 @@ def controls():
         ]
 
     module.task_asks = task_asks
+    module.task_data = lambda task: task.get("data") or {}
     return module
