@@ -39,6 +39,9 @@ SECONDS_FOR_MODEL = 3600.0
 
 _log = logging.getLogger(__name__)
 
+HEAVY = frozenset({"rle", "imageDataURL", "maskDataURL"})
+"""Values of regions that are masks already: no prompts, and megabytes of each task."""
+
 Key: TypeAlias = tuple[str, str]
 
 
@@ -79,7 +82,7 @@ class Batches:
         config_key = hashlib.sha256(repr(config).encode()).hexdigest()
         if len(tasks) == 1 and self._only_prepare(config, tasks[0]):
             return [None]
-        waiting = [_Task(config, task, (config_key, _fingerprint(task))) for task in tasks]
+        waiting = [_Task(config, _light(task), (config_key, _fingerprint(task))) for task in tasks]
         found: list[Answers | None] = []
         for number, one in enumerate(waiting):
             if number + 1 < len(waiting) and time.monotonic() < deadline:
@@ -181,6 +184,28 @@ class Batches:
             _log.warning("Task %s could not be annotated: %s", one.task.get("id"), error)
         else:
             _log.error("Task %s could not be annotated", one.task.get("id"), exc_info=error)
+
+
+def _light(task: Mapping[str, Any]) -> dict[str, Any]:
+    """A task without the masks that lie on it: many may wait for a long time."""
+    light = dict(task)
+    for name in ("annotations", "drafts", "predictions"):
+        if isinstance(task.get(name), list):
+            light[name] = [_without_masks(holder) for holder in task[name]]
+    return light
+
+
+def _without_masks(holder: Any) -> Any:
+    if not isinstance(holder, Mapping) or not isinstance(holder.get("result"), list):
+        return holder
+    kept = [
+        region
+        for region in holder["result"]
+        if not isinstance(region, Mapping)
+        or not isinstance(region.get("value"), Mapping)
+        or HEAVY.isdisjoint(region["value"])
+    ]
+    return {**holder, "result": kept}
 
 
 def _fingerprint(task: Mapping[str, Any]) -> str:

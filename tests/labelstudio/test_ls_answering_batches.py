@@ -308,3 +308,24 @@ def test_an_opened_task_with_prompts_is_answered(made, pictures):
 
 def test_a_batch_without_tasks_is_empty(made):
     assert made.batch(Config(), [], 60) == []
+
+
+def test_tasks_that_wait_do_not_keep_the_masks_that_lie_on_them():
+    from labelstudio_backend.answering.batch import _light
+
+    box = {"type": "rectanglelabels", "value": {"x": 1, "y": 1, "width": 9, "height": 9}}
+    mask = {"type": "brushlabels", "value": {"format": "rle", "rle": [0] * 100_000}}
+    bitmap = {"type": "bitmasklabels", "value": {"imageDataURL": "data:image/png;base64,AA"}}
+    odd = [None, 3, {"value": 4}]
+    task = {
+        "id": 7,
+        "data": {"image": "a.png"},
+        "annotations": [{"id": 1, "result": [mask, box, bitmap, *odd]}, "odd"],
+        "drafts": None,
+    }
+    light = _light(task)
+    assert light["annotations"] == [{"id": 1, "result": [box, *odd]}, "odd"]
+    assert {name: light[name] for name in ("id", "data", "drafts")} == {
+        name: task[name] for name in ("id", "data", "drafts")
+    }
+    assert task["annotations"][0]["result"][0] is mask
