@@ -173,6 +173,18 @@ def test_a_damaged_tiff_is_a_sentence_or_read(tmp_path_factory, at, value):
         read_label_tiff(path)
 
 
+def test_a_tiff_that_says_more_than_it_can_hold_takes_no_memory(tmp_path):
+    path = tmp_path / "a.tif"
+    run(write_label_tiff(path, LabelStack(np.arange(12).reshape(3, 4))))
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        for tag in ("ImageWidth", "ImageLength"):
+            data[file.pages[0].tags[tag].valueoffset + 1] = 0xFF  # 65 thousand in place of 3 or 4
+    path.write_bytes(bytes(data))
+    with pytest.raises(ImageError, match="too few"):
+        read_label_tiff(path)
+
+
 def test_large_stacks_are_bigtiff(tmp_path, monkeypatch):
     monkeypatch.setattr("sam_plugins.formats.label_tiff._CLASSIC_BYTES", 10)
     run(write_label_tiff(tmp_path / "a.tif", LabelStack(np.ones((2, 3), int))))

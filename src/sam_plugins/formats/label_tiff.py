@@ -37,6 +37,9 @@ _PER_CENTIMETRE = {
 }
 _CLASSIC_BYTES = 2**32 - 2**25
 _MOST_BYTES = 2**34
+_SMALL_BYTES = 1 << 26
+_MOST_PACKED = 20_000
+"""Bytes of labels that one byte of a file may hold: more than any usual compression makes."""
 _SIZES = {"X": "PhysicalSizeX", "Y": "PhysicalSizeY", "Z": "PhysicalSizeZ", "T": "TimeIncrement"}
 _POSITIONS = {"X": "PositionX", "Y": "PositionY", "Z": "PositionZ", "T": "DeltaT"}
 
@@ -149,6 +152,7 @@ def read_label_tiff(path: str | Path) -> LabelStack:
                     f"'{path}' says that it holds {nbytes / 2**30:.1f} GiB of labels, at most "
                     f"{_MOST_BYTES / 2**30:.0f} are read at once: use OME-Zarr for so many."
                 )
+            _check_plausible(path, nbytes)
             axes = series.axes.replace("I", "Z").replace("Q", "Z")
             places = _ome_places(file) if file.is_ome else _imagej_places(file)
             labels = series.asarray()
@@ -162,6 +166,16 @@ def read_label_tiff(path: str | Path) -> LabelStack:
     found = [places.get(letter, (1.0, 0.0, "pixel")) for letter in axes]
     scale, translate, units = zip(*found, strict=True)
     return LabelStack(labels, axes, scale, translate, units)
+
+
+def _check_plausible(path: Path, nbytes: int) -> None:
+    """Refuse what no file of this size can hold, before memory is taken for it."""
+    size = path.stat().st_size
+    if nbytes > _SMALL_BYTES + _MOST_PACKED * size:
+        raise ImageError(
+            f"'{path}' says that it holds {nbytes / 2**20:,.0f} MiB of labels and has {size:,} "
+            "bytes, which is too few for that: it is damaged, copy or download it again."
+        )
 
 
 _Places: TypeAlias = dict[str, tuple[float, float, str]]
