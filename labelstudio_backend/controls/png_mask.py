@@ -20,7 +20,7 @@ from sam_plugins.types import Box, Size
 __all__ = ["read_png_mask", "region_png", "write_png_mask"]
 
 _KEYS = ("imageDataURL", "maskDataURL")
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"
 _SIZE_AT = slice(16, 24)
 _HEAD = "data:image/png;base64,"
 
@@ -80,7 +80,7 @@ def _decoded(text: str, region: Region, size: Size) -> NDArray[np.bool_]:
     try:
         limits.check_bytes("The mask", len(text))
         data = base64.b64decode(text, validate=True)
-        if len(data) < _SIZE_AT.stop or not data.startswith(_SIGNATURE):
+        if len(data) < _SIZE_AT.stop or not data.startswith(_HEADER):
             raise region.refused("its mask must be a whole PNG, and what it holds is none")
         width, height = struct.unpack(">II", data[_SIZE_AT])
         if (height, width) != size:
@@ -91,6 +91,8 @@ def _decoded(text: str, region: Region, size: Size) -> NDArray[np.bool_]:
         # Nothing is decoded yet, and Pillow has a limit of its own that only warns.
         limits.check_size("The mask", height, width)
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            if picture.size != (width, height):  # a second header behind the first one
+                raise region.refused("its mask must be a PNG of one size")
             seen = "A" if picture.has_transparency_data else "L"
             colours = picture.convert("RGBA" if seen == "A" else "L")
             return np.asarray(colours.getchannel(seen)) > 0
@@ -100,5 +102,5 @@ def _decoded(text: str, region: Region, size: Size) -> NDArray[np.bool_]:
         raise region.refused(f"its mask must be written in base 64: {error}") from error
     except LimitError as error:
         raise region.refused(str(error).rstrip(".")) from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise region.refused(f"its mask must be a whole PNG: {error}") from error

@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 def _bomb() -> bytes:
-    """A small PNG of 60000x60000 pixels."""
-    size = struct.pack(">IIBBBBB", 60000, 60000, 1, 0, 0, 0, 0)
-    rows = zlib.compress(bytes(60000 * 7501), 1)
+    """A small PNG of 20000x20000 pixels."""
+    size = struct.pack(">IIBBBBB", 20000, 20000, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(20000 * 2501), 1)
     chunks = ((b"IHDR", size), (b"IDAT", rows), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

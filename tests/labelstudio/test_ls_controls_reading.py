@@ -1,6 +1,9 @@
 """Prompts: which object each belongs to, in pixels; hostile values; what lies on a task."""
 
+import base64
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -418,6 +421,35 @@ def test_a_turned_box_as_a_mask_is_turned():
     assert mask.sum() == pytest.approx(160 * 120, rel=0.01)
     assert not mask[301, 320]
     assert mask[310, 400]
+
+
+def png_of(*chunks):
+    """A data URI of a PNG of these chunks."""
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(inner)) + name + inner + struct.pack(">I", zlib.crc32(name + inner))
+        for name, inner in chunks
+    )
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def header(height, width):
+    return b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [(b"abCd", header(*SIZE)[1]), header(9_000, 9_000)],
+        [header(*SIZE), header(9_000, 9_000)],
+        [header(*SIZE), header(40_000, 40_000)],
+    ],
+    ids=["behind another chunk", "behind a good one", "beyond what Pillow opens"],
+)
+def test_a_bitmask_of_another_size_than_it_says_first_is_not_decoded(chunks):
+    address = png_of(*chunks, (b"IDAT", zlib.compress(bytes(9_000 * 1126), 1)), (b"IEND", b""))
+    region = {"type": "bitmasklabels", "to_name": "image", "value": {"imageDataURL": address}}
+    with pytest.raises(RequestError, match="PNG"):
+        read_masks(CONFIG, [region], SIZE)
 
 
 @pytest.mark.parametrize(
