@@ -6,6 +6,7 @@ only where a prompt has them.
 """
 
 import json
+import re
 import secrets
 from typing import Any, NoReturn
 
@@ -17,7 +18,7 @@ LARGE = 64 * 1024
 """Bytes from which cutting pays."""
 
 _KEY = b'"rle"'
-_SPACE = b" \t\r\n"
+_SPACE = re.compile(rb"[ \t\r\n]*")
 _RUN_LENGTHS = b"0123456789, \t\r\n"
 _STAND_IN = secrets.token_hex(16)
 """The key of what stands for a list that was cut out; no sender knows it."""
@@ -103,14 +104,15 @@ def _cut(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
     """
     out: list[bytes] = []
     pieces: list[tuple[int, int]] = []
-    done, at = 0, raw.find(_KEY)
-    while at >= 0:
+    done, at, end = 0, raw.find(_KEY), 1
+    while at >= 0 and end:
         start = _skip(raw, at + len(_KEY))
         if raw[at - 1 : at] != b"\\" and raw[start : start + 1] == b":":
             start = _skip(raw, start + 1)
-            end = raw.find(b"]", start) + 1
-            list_found = raw[start : start + 1] == b"[" and end > 0
-            if list_found and not raw[start + 1 : end - 1].translate(None, _RUN_LENGTHS):
+            if end <= start:  # each byte is looked at once, whatever somebody sends
+                end = raw.find(b"]", start) + 1
+            may_be = raw[start : start + 1] == b"[" and raw.find(b'"', start, end) < 0 < end
+            if may_be and not raw[start + 1 : end - 1].translate(None, _RUN_LENGTHS):
                 out += [raw[done:start], b'{"%s":%d}' % (_STAND_IN.encode(), len(pieces))]
                 pieces.append((start, end))
                 done = at = end
@@ -119,9 +121,8 @@ def _cut(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
 
 
 def _skip(raw: bytes, at: int) -> int:
-    while raw[at : at + 1] and raw[at] in _SPACE:
-        at += 1
-    return at
+    space = _SPACE.match(raw, at)
+    return at if space is None else space.end()
 
 
 def _mend(regions: list[Any], raw: bytes, pieces: list[tuple[int, int]]) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import anyio
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from labelstudio_backend.server.problems import Problem
 
@@ -65,14 +65,13 @@ class Incoming:
                     held += len(chunk)
                     self.held += len(chunk)
                     self._check(held)
-        except TimeoutError:
+        except BaseException as error:
             self.release(held)
+            if not isinstance(error, TimeoutError):
+                raise
             raise NotAcceptedError(
                 Problem(408, f"The body did not arrive within {self.seconds:g} seconds.")
             ) from None
-        except (NotAcceptedError, ClientDisconnect):
-            self.release(held)
-            raise
         return b"".join(chunks)
 
     def release(self, length: int) -> None:

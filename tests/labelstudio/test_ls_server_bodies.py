@@ -78,6 +78,10 @@ BAD = {
     "two objects": b"{}{}",
     "an open list of run lengths": b'{"rle": [1, 2' + b" " * 70_000,
     "run lengths at the end": b" " * 70_000 + b'{"rle"',
+    # Looked through once for each key, these would take minutes.
+    "lists that open and open": b'{"rle":[' * 400_000,
+    "lists that all end far away": b'{"rle":[' * 400_000 + b"]",
+    "room after a key": b'{"rle"' + b" " * 20_000_000,
 }
 
 
