@@ -22,9 +22,9 @@ def answers(visit: Visit) -> Finding:
     with requests.Session() as session:
         session.trust_env = False
         try:
-            health = session.get(f"{url}/health", timeout=_SECONDS, allow_redirects=False)
-            versions = session.get(
-                f"{url}/versions", timeout=_SECONDS, auth=login, allow_redirects=False
+            health, versions = (
+                session.get(f"{url}/{way}", timeout=_SECONDS, auth=login, allow_redirects=False)
+                for way in ("health", "versions")
             )
         except (requests.RequestException, ValueError) as error:
             return fail(

@@ -16,7 +16,8 @@ from labelstudio_backend.settings import Settings
 __all__ = ["Door", "Refusal", "beyond_this_machine", "check_listening"]
 
 OPEN = frozenset({"/", "/health"})
-"""Label Studio and container engines ask these without a password; they say nothing secret."""
+"""Container engines ask these without a password, and other pages' requests are answered as well:
+who is not trusted (`Door.trusts`) is told nothing of files."""
 
 LOCAL_NAMES = frozenset({"localhost", "host.docker.internal"})
 """Names that no stranger's page can have, besides loopback addresses."""
@@ -62,8 +63,13 @@ class Door:
                 "Without BASIC_AUTH_USER and BASIC_AUTH_PASS the backend answers to localhost "
                 "only; use http://localhost with its port, or set both."
             )
-        if path in OPEN:
-            return None
+        return None if path in OPEN else self._distrust(headers)
+
+    def trusts(self, headers: Mapping[str, str]) -> bool:
+        """Whether who sends these would be let in everywhere."""
+        return self.refuse("", headers) is None
+
+    def _distrust(self, headers: Mapping[str, str]) -> Refusal | None:
         if _from_another_page(headers):
             return 403, "Requests from other web pages are not answered."
         if not self._knows(headers.get("authorization", "")):

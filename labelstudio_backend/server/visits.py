@@ -43,11 +43,14 @@ class Visit:
         Label Studio's number of the task, once it is known.
     status
         Of HTTP; 0 until something was answered.
+    trusted
+        Whether who asks may know what only the owner should.
     """
 
     number: str = field(default_factory=lambda: secrets.token_hex(6))
     task: str | None = None
     status: int = 0
+    trusted: bool = False
 
 
 class Visits:
@@ -86,7 +89,7 @@ class Visits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        visit = Visit()
+        visit = Visit(trusted=self._door.trusts(Headers(scope=scope)))
         scope["visit"] = visit
         scope["app"] = self  # starlette's router then raises where a method does not fit
         started = perf_counter()

@@ -62,6 +62,22 @@ def test_health_needs_no_password_and_metrics_do() -> None:
         assert requests.get(f"{address}/versions").status_code == 401
 
 
+def test_why_the_model_cannot_be_used_is_told_to_those_who_may_ask_only() -> None:
+    said = {"status": "UP", "error": "'/home/somebody/cells.pt' is no checkpoint."}
+    handlers = HandlersDouble(lambda name, body: said)
+    stranger = {"sec-fetch-site": "cross-site"}
+    with served(handlers, CLOSED) as closed, served(handlers, OPEN) as opened:
+        for address, headers in ((closed, {}), (closed, basic(b"a:b")), (opened, stranger)):
+            for path in ("/", "/health"):
+                told = requests.get(address + path, headers=headers).json()
+                assert told["status"] == "UP"
+                assert told["error"]
+                assert "somebody" not in told["error"]
+        known = basic("jürgen:päss:wörd".encode())
+        assert requests.get(f"{closed}/health", headers=known).json() == said
+        assert requests.get(f"{opened}/health").json() == said
+
+
 @given(user=st.text(max_size=8), password=st.text(max_size=8))
 def test_only_the_right_pair_opens_it(user: str, password: str) -> None:
     door = Door(CLOSED)
