@@ -4,7 +4,7 @@
 PYTHON ?=
 export PYTHON
 
-.PHONY: demo test napari bench format
+.PHONY: demo test napari labelstudio bench format
 
 demo:
 	scripts/setup core
@@ -18,6 +18,13 @@ test:
 napari:
 	scripts/setup napari
 	.venv/bin/python -m napari_plugin
+
+# Starts Label Studio and the backend with sample projects, until Ctrl-C; no network is needed once they
+# are set up. Annotations stay: ARGS="--folder FOLDER" says where.
+labelstudio:
+	scripts/setup labelstudio
+	scripts/setup-label-studio
+	.venv/bin/python -m labelstudio_backend.start $(ARGS)
 
 # Minutes to an hour, on an otherwise idle machine: make bench | tee bench.md
 bench:

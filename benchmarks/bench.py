@@ -23,6 +23,10 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
     "nano": (["nano_speed.py"], ["nano_speed.py", "--rounds", "3"]),
     "cold_start": (["cold_start.py"], ["cold_start.py", "--rounds", "1", "--rows", "nano"]),
     "volume": (["volume.py"], ["volume.py", "--seeds", "1"]),
+    "label_studio": (
+        ["label_studio.py", "clicks"],
+        ["label_studio.py", "clicks", "--rounds", "3"],
+    ),
     "tiling": (["tiling.py"], ["tiling.py", "--size", "2000", "2000"]),
 }
 """Name -> the script with its arguments, and the same for a quick look."""

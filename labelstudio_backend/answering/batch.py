@@ -163,8 +163,10 @@ class Batches:
 
     def _prepare(self, config: "LabelConfig", task: Mapping[str, Any]) -> None:
         """Start the embeddings of a task; what is wrong with it is told when it is its turn."""
+        from labelstudio_backend.controls import task_data
+
         try:
-            pictures = config.pictures(task.get("data") or {})
+            pictures = config.pictures(task_data(task))
         except SamPluginsError:
             return
         for _, _, picture in pictures:

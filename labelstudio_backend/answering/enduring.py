@@ -1,4 +1,4 @@
-"""A model whose process may die: what was asked of it then is asked once more."""
+"""A model whose process may die: what was asked of it then is asked again, a few times."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -12,9 +12,12 @@ __all__ = ["EnduringSegmenter"]
 
 T = TypeVar("T")
 
+MORE_TRIES = 3
+"""How often something is asked again: a process that was killed may be killed while it starts."""
+
 
 class EnduringSegmenter:
-    """Asks once more where the model's process ended while it worked; then the error is raised.
+    """Asks again where the model's process ended while it worked; at last the error is raised.
 
     A segmenter gives the same answer to the same question, so that a repeated one is not seen.
     Safe to share between threads.
@@ -24,7 +27,7 @@ class EnduringSegmenter:
     segmenter
         One that starts its process again at the next request, as `open_worker` gives it, or any.
     on_death
-        Called whenever something is asked once more.
+        Called whenever something is asked again.
     """
 
     def __init__(self, segmenter: Segmenter, on_death: Callable[[], None]) -> None:
@@ -98,11 +101,12 @@ class EnduringSegmenter:
             close()
 
     def _again(self, ask: Callable[[], T]) -> T:
-        try:
-            return ask()
-        except WorkerError:
-            self._on_death()
-            return ask()
+        for _ in range(MORE_TRIES):
+            try:
+                return ask()
+            except WorkerError:
+                self._on_death()
+        return ask()
 
     def _stream(
         self, start: Callable[[], Iterator[T]], counts: Callable[[T], bool] = lambda item: True
@@ -113,7 +117,7 @@ class EnduringSegmenter:
     def _items(
         self, start: Callable[[], Iterator[T]], items: Iterator[T], counts: Callable[[T], bool]
     ) -> Iterator[T]:
-        given, again = 0, 0
+        given, deaths = 0, 0
         while True:
             known, died = given, False
             try:
@@ -124,14 +128,14 @@ class EnduringSegmenter:
                     given += counts(item)
                     yield item
             except WorkerError:
-                if again:
+                if deaths == MORE_TRIES:
                     raise
                 died = True
             finally:
                 _close(items)
             if not died:
                 return
-            again = 1
+            deaths += 1
             self._on_death()
             items = start()
 

@@ -5,20 +5,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from labelstudio_backend.answering.enduring import EnduringSegmenter
 from labelstudio_backend.answering.kept_models import KeptModels, is_model_file
 from labelstudio_backend.answering.meters import Meters, NoMeters
+from labelstudio_backend.answering.used_model import UsedModel
 from labelstudio_backend.answering.watching import FileWatcher
 from labelstudio_backend.errors import BusyError
 from sam_plugins import open_worker
 from sam_plugins.errors import SamPluginsError, WorkerError
 from sam_plugins.ports import Segmenter
 
-__all__ = ["CurrentModel", "OpenModel", "UsedModel", "open_shared"]
+__all__ = ["CurrentModel", "OpenModel", "open_shared"]
 
 OpenModel: TypeAlias = Callable[[str | None], Segmenter]
 """Opens a model by name or path; may return before it is ready, with an `info` that waits."""
@@ -27,72 +27,11 @@ SECONDS_BETWEEN_LOOKS = 2.0
 SECONDS_FOR_OPENING = 60.0
 
 _log = logging.getLogger(__name__)
-_numbers = count(1)
 
 
 def open_shared(model: str | None) -> Segmenter:
     """A model in a process of its own, above the embeddings that all processes share."""
     return open_worker(model, store="default")
-
-
-class UsedModel:
-    """One opened model and how many requests use it.
-
-    Parameters
-    ----------
-    segmenter
-        That is ready.
-    on_close
-        Called when the last request is over and the model was replaced.
-    """
-
-    def __init__(
-        self, segmenter: EnduringSegmenter, on_close: Callable[["UsedModel"], None]
-    ) -> None:
-        info = segmenter.info
-        self.number = next(_numbers)
-        self.version = f"{info.name}-{info.model_id[:10]}"
-        self.segmenter = segmenter
-        self._on_close = on_close
-        self._lock = threading.Lock()
-        self._users = 0
-        self._retired = False
-        self._closed = False
-
-    def begin(self) -> None:
-        """Not closed until as many `end` as there were of this."""
-        with self._lock:
-            self._users += 1
-
-    def end(self) -> None:
-        """One request fewer uses it."""
-        with self._lock:
-            self._users -= 1
-        self._close_unused()
-
-    def retire(self) -> None:
-        """Close it as soon as nobody uses it."""
-        with self._lock:
-            self._retired = True
-        self._close_unused()
-
-    def close(self) -> None:
-        """Close it at once; who uses it gets a `WorkerError`."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-        try:
-            self.segmenter.close()
-        except Exception:
-            _log.exception("A model could not be closed")
-        self._on_close(self)
-
-    def _close_unused(self) -> None:
-        with self._lock:
-            if self._users or not self._retired or self._closed:
-                return
-        threading.Thread(target=self.close, name="sam-plugins close", daemon=True).start()
 
 
 class CurrentModel:

@@ -6,7 +6,7 @@ from typing import Any
 
 from labelstudio_backend.answering.measuring import Encoded, MeasuredSegmenter
 from labelstudio_backend.answering.meters import Meters
-from labelstudio_backend.answering.model import UsedModel
+from labelstudio_backend.answering.used_model import UsedModel
 from labelstudio_backend.values import Ask, LoadedPicture
 from sam_plugins import (
     CachedSegmenter,

@@ -5,8 +5,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from labelstudio_backend.answering.desk import Desk
-from labelstudio_backend.answering.model import UsedModel
 from labelstudio_backend.answering.sessions import Session
+from labelstudio_backend.answering.used_model import UsedModel
 from labelstudio_backend.answering.values import Answers
 from labelstudio_backend.answering.waiting_room import Rank, StoppedError
 from labelstudio_backend.errors import ConfigError
@@ -37,8 +37,10 @@ def modes(
     """
     if mode is not None and mode not in MODES:
         raise ConfigError(f"The mode must be one of {', '.join(MODES)}, found {mode!r}.")
+    from labelstudio_backend.controls import task_data
+
     found = []
-    for to_name, item, picture in config.pictures(task.get("data") or {}):
+    for to_name, item, picture in config.pictures(task_data(task)):
         said, label = config.automatic(to_name)
         if (mode or said) != "none":
             found.append((to_name, item, picture, mode or said, label))
@@ -47,17 +49,10 @@ def modes(
 
 def has_work(config: "LabelConfig", task: Mapping[str, Any]) -> bool:
     """Whether anything of a task can be annotated now; False for one that waits for prompts."""
-    from labelstudio_backend.controls import task_asks
-
-    for to_name, item, _, mode, _ in modes(config, task, None):
-        if mode == "everything":
-            return True
-        try:
-            if task_asks(config, task, to_name, item, _some_size(task)):
-                return True
-        except SamPluginsError:  # it is told when the picture has its true size
-            return True
-    return False
+    return any(
+        mode == "everything" or _has_prompts(config, task, to_name, item)
+        for to_name, item, _, mode, _ in modes(config, task, None)
+    )
 
 
 def annotate_task(
@@ -100,6 +95,8 @@ def annotate_task(
         answers = Answers(model_version=model.version)
         for to_name, item, picture, how, label in wanted:
             _check(asked)
+            if how == "prompts" and not _has_prompts(config, task, to_name, item):
+                continue
             session = desk.sessions.open(model, desk.load(picture), keep=False)
             if how == "everything":
                 found = _everything(desk, model, session, rank, asked)
@@ -167,6 +164,18 @@ def _everything(
 def _check(stop: Stop) -> None:
     if stop():
         raise StoppedError("The task was stopped before all of it was found.")
+
+
+def _has_prompts(
+    config: "LabelConfig", task: Mapping[str, Any], to_name: str, item: int | None
+) -> bool:
+    """Whether a task asks something about a picture, which is not read for it."""
+    from labelstudio_backend.controls import task_asks
+
+    try:
+        return bool(task_asks(config, task, to_name, item, _some_size(task)))
+    except SamPluginsError:  # it is told when the picture is there and has its true size
+        return True
 
 
 def _some_size(task: Mapping[str, Any]) -> tuple[int, int]:

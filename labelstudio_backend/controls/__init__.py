@@ -3,6 +3,7 @@
 One class per control tag (`kinds.TAGS`); percent coordinates exist in `percent` only.
 """
 
+from labelstudio_backend.controls.cloud_links import task_data
 from labelstudio_backend.controls.config import ImageTag, LabelConfig
 from labelstudio_backend.controls.config_xml import read_config
 from labelstudio_backend.controls.control import Control
@@ -25,6 +26,7 @@ __all__ = [
     "read_config",
     "read_masks",
     "task_asks",
+    "task_data",
     "which_picture",
     "write_regions",
 ]

@@ -190,6 +190,8 @@ class LabelConfig:
             ]
         else:
             fitting = [tag for tag in tags if self.held(label, tag) is not None]
+            # A tag that is known to have the label comes before those that may have it.
+            fitting.sort(key=lambda tag: bool(tag.brought_labels()))
         if fitting:
             return fitting[0]
         said = "No label" if label is None else f"The label {label!r}"

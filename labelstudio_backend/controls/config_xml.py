@@ -133,7 +133,9 @@ def _labels(tag: str, element: ElementTree.Element) -> LabelSet:
         for predicted in attributes.get("predicted_values", "").split(","):
             others.setdefault(predicted.strip(), result)
     others.pop("", None)
-    return LabelSet(tag, tuple(dict.fromkeys(written)), others | names)
+    value = next((v.strip() for k, v in element.attrib.items() if k.lower() == "value"), "")
+    brought = value if value.startswith("$") else None
+    return LabelSet(tag, tuple(dict.fromkeys(written)), others | names, brought)
 
 
 def _name(element: ElementTree.Element) -> str:

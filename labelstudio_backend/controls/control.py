@@ -33,11 +33,14 @@ class LabelSet:
         As they are written in results, in their order.
     names
         What each may be called, by all its names: value, alias and predicted values.
+    brought
+        Where each task brings further labels, such as ``$classes``; they are not known here.
     """
 
     tag: str
     written: tuple[str, ...]
     names: Mapping[str, str]
+    brought: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +147,17 @@ class Control:
         """All labels, as results have them."""
         return tuple(label for group in self.labels for label in group.written)
 
+    def brought_labels(self) -> tuple[str, ...]:
+        """Where tasks bring labels for it, such as ``$classes``."""
+        return tuple(group.brought for group in self.labels if group.brought)
+
     def holder(self, label: str) -> tuple[LabelSet, str] | None:
-        """The labels that a name stands among, and how it is written; None if it does not."""
-        return next(((g, g.names[label]) for g in self.labels if label in g.names), None)
+        """The labels that a name stands among, and how it is written; None if it does not.
+
+        Where tasks bring labels every name may be one of them.
+        """
+        known = next(((g, g.names[label]) for g in self.labels if label in g.names), None)
+        return known or next(((g, label) for g in self.labels if g.brought), None)
 
     @classmethod
     def prompt(cls, region: Region, size: Size) -> Interaction | None:

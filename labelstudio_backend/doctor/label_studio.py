@@ -79,8 +79,9 @@ def _refused(error: LabelStudioError, kind: str) -> Finding:
     if error.status == 401:
         return fail(
             f"Label Studio does not accept this {kind}.",
-            f"Copy it again ({_WHERE}): a personal access token is the long one with two dots, a "
-            "legacy token has 40 characters. It must be of this Label Studio.",
+            f"Copy it into LABEL_STUDIO_API_KEY again ({_WHERE}): a personal access token is the "
+            "long one with two dots, a legacy token has 40 characters. It must be of this Label "
+            "Studio.",
         )
     if error.status == 404:
         return fail(

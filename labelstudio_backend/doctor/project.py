@@ -38,7 +38,7 @@ def config(visit: Visit) -> Finding:
     outputs = []
     for tag in smart:
         for to_name in tag.to_names:
-            for label in tag.written_labels() or (None,):
+            for label in (*tag.written_labels(), *tag.brought_labels()) or (None,):
                 try:
                     outputs.append(found.output(label, to_name))
                 except ConfigError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from labelstudio_backend.controls import LabelConfig, read_config
+from labelstudio_backend.controls import LabelConfig, read_config, task_data
 from labelstudio_backend.learning.intake import Intake, Submitted
 from labelstudio_backend.learning.selection import mask_image, regions_of
 from labelstudio_backend.learning.training_folder import TrainingFolder
@@ -131,7 +131,7 @@ def _task(
     begin = f"{submitted.project}-{submitted.task}"
     try:
         config = read_config(submitted.config)
-        shown = config.pictures(submitted.data)
+        shown = config.pictures(task_data({"id": submitted.task, "data": submitted.data}))
     except SamPluginsError as error:
         return [Exported(begin, "failed", reason=str(error))]
     outcomes = []

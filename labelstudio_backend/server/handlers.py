@@ -15,6 +15,7 @@ from labelstudio_backend.controls import (
     prompt_keys,
     read_asks,
     read_config,
+    task_data,
     which_picture,
     write_regions,
 )
@@ -183,7 +184,7 @@ class Handlers:
             )
         task, regions = request.tasks[0], request.regions
         to_name, item = which_picture(config, regions)
-        picture = config.picture(task["data"], to_name, item)
+        picture = config.picture(task_data(task), to_name, item)
         answers = self._annotator.click(
             Question(
                 task=_task_key(task, picture),

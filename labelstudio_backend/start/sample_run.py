@@ -31,10 +31,10 @@ Label Studio is ready:  {url}
 Objects as masks:     {url}/projects/{masks}/data
 Objects as polygons:  {url}/projects/{polygons}/data
 
-  1. Open a picture, and switch "Auto-Annotation" on, below it.
-  2. Choose the label under "click", then click on an object. Alt+click says what does not
-     belong to it. Choose the label again before each further click.
-  3. Press the tick to accept the mask, then Submit.
+  1. Open a picture, and switch "Auto-Annotation" on, at the bottom.
+  2. Press 1 (the label) and K (the tool for smart clicks), and click on an object.
+  3. Not right? Press 1 and click on what is missing, or Alt+click on what is too much.
+  4. Press the green tick to accept the mask, then Submit.
 
 Ctrl-C ends both. Annotations stay in {folder}
 """

@@ -34,7 +34,10 @@ def _end_with_the_other(tether: int) -> None:
     patience = threading.Timer(GRACE_SECONDS, os._exit, (1,))
     patience.daemon = True
     patience.start()
-    os.kill(os.getpid(), signal.SIGTERM)
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGTERM)  # with the processes that it started
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 WINDOW = {"width": 1400, "height": 950}
-DEADLINE = 60_000
+DEADLINE = 30_000
 
 
 class BrowserHands:
@@ -22,17 +22,18 @@ class BrowserHands:
         Of Label Studio; the page may ask nobody else.
     shots, name
         Where pictures of the steps go, and how their names begin.
+    state
+        Cookies of somebody who has logged in before.
     """
 
-    def __init__(self, browser: Any, url: str, shots: Path, name: str) -> None:
+    def __init__(self, browser: Any, url: str, shots: Path, name: str, state: Any = None) -> None:
         self.url = url
         self.shots = shots
         self.name = name
         self.elsewhere: list[str] = []
         self.asked: list[dict[str, Any]] = []
-        self.answered: list[tuple[int, Any]] = []
         self._taken = 0
-        self.context = browser.new_context(viewport=WINDOW)
+        self.context = browser.new_context(viewport=WINDOW, storage_state=state)
         self.context.set_default_timeout(DEADLINE)
         self.context.route("**/*", self._only_label_studio)
         self.page = self.context.new_page()
@@ -74,20 +75,23 @@ class BrowserHands:
     def auto_accept(self) -> None:
         self.page.locator('label:has-text("Auto-Accept Suggestions")').click()
 
+    def smart_click(self, number: int) -> None:
+        """Take the tool for smart clicks by its key, and the label of that number on the page.
+
+        Labels are counted from 0. Keys reach no tool while the switch has the focus that was
+        clicked last, so the label comes first, as for annotators.
+        """
+        self._tool(number, "k", "key-point-tool")
+
+    def smart_box(self, number: int) -> None:
+        """Take the tool for smart boxes, as `smart_click`."""
+        self._tool(number, "r", "rectangle-tool")
+
     def choose(self, number: int) -> None:
-        """The label of that number in the order in which the page shows them, counted from 0."""
+        """Choose a label; one that is chosen stays so."""
         label = self.page.locator(".lsf-label").nth(number)
         if "lsf-label_selected" not in (label.get_attribute("class") or ""):
             label.click()
-
-    def tool(self, name: str) -> None:
-        """A tool of the smart tools: key-point-tool, rectangle-tool."""
-        group = self.page.locator("button.lsf-tool[class*=smart]").first
-        group.hover()
-        self.page.locator(f'button.lsf-tool[class*=smart][aria-label="{name}"]').last.click(
-            force=True
-        )
-        self.page.mouse.move(5, 300)
 
     def click(self, x: float, y: float, *, negative: bool = False) -> dict[str, Any]:
         """Click at a place of the picture, in its pixels, and wait for the backend's answer."""
@@ -114,7 +118,9 @@ class BrowserHands:
 
     def accept(self) -> None:
         """Press the tick beside the number of suggestions."""
-        self.page.locator('[aria-label="Accept all suggestions"], .lsf-accept-all').first.click()
+        tick = self.page.locator('[data-testid="bottombar-accept-suggestions-button"]')
+        tick.click()
+        tick.wait_for(state="detached")
 
     def submit(self) -> int:
         """Press Submit; gives the number of the annotation."""
@@ -127,6 +133,14 @@ class BrowserHands:
         ) as found:
             self.page.locator('[data-testid="bottombar-submit-button"]').click()
         return int(found.value.json()["id"])
+
+    @contextmanager
+    def saved_draft(self) -> Iterator[None]:
+        """Wait until what was done inside is kept as a draft."""
+        with self.page.expect_response(
+            lambda answer: "/drafts" in answer.url and answer.request.method in ("POST", "PATCH")
+        ):
+            yield
 
     def said(self) -> str:
         """All text on the page."""
@@ -153,6 +167,14 @@ class BrowserHands:
             "asked": json.loads(found.request.post_data or "{}"),
             "answer": found.json(),
         }
+
+    def _tool(self, number: int, key: str, name: str) -> None:
+        self.choose(number)
+        active = f'button[aria-label="{name}"].lsf-tool_smart.lsf-tool_active'
+        if not self.page.locator(active).count():
+            self.page.keyboard.press(key)
+            self.page.wait_for_selector(active, state="attached")
+        self.choose(number)
 
     def _wait_for_picture(self) -> None:
         self.page.wait_for_selector("canvas")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser_hands import BrowserHands
 from real_programs import RealPrograms
 
 
@@ -51,3 +52,30 @@ def chromium(real_programs: RealPrograms, require: Callable[..., Any]) -> Any:
     require("chromium", program is not None)
     require("playwright")
     return real_programs.chromium(str(program))
+
+
+@pytest.fixture
+def annotator(
+    request: pytest.FixtureRequest,
+    real_programs: RealPrograms,
+    label_studio: Any,
+    chromium: Any,
+    shots: Path,
+) -> Iterator[BrowserHands]:
+    """Somebody at Label Studio's window who has logged in."""
+    hands = BrowserHands(
+        chromium,
+        label_studio.url,
+        shots,
+        request.node.name.removeprefix("test_"),
+        real_programs.logged_in,
+    )
+    try:
+        if real_programs.logged_in is None:
+            hands.log_in(real_programs.access.email, real_programs.access.password)
+            real_programs.logged_in = hands.context.storage_state()
+        yield hands
+        assert hands.elsewhere == [], "a page asked another host"
+    finally:
+        hands.shot("end")
+        hands.close()

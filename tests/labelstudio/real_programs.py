@@ -29,6 +29,7 @@ class RealPrograms:
         self.folder = folder
         self.files = folder / "files"
         self._stack = ExitStack()
+        self.logged_in: Any = None
         self._browser: Any = None
 
     def __enter__(self) -> Self:

@@ -3,6 +3,8 @@
 import itertools
 import sys
 import threading
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -77,6 +79,7 @@ def test_prompts_of_a_task_become_masks(made, pictures):
     assert answers.model_version == made.model_version
     assert made.annotate(Config(), task(1, points=())) == []
     assert made.annotate(Config("none"), task(1)) == []
+    assert pictures.loads == {"a": 1}  # no picture is read of which nothing is asked
 
 
 def test_each_page_is_annotated(made, pictures):
@@ -185,7 +188,7 @@ def test_a_task_that_fails_is_none_and_the_others_are_not(made, pictures, meters
     assert is_right(found[0], pictures)
     assert found[1] is None
     assert is_right(found[2], pictures, "b")
-    assert found[3] == []  # it was looked at, and asks nothing
+    assert found[3] == []  # it asks nothing
     wait_until(lambda: made._batches.later.idle)
     assert "Task 2 could not be annotated" in caplog.text
     assert pictures.loads["missing"] >= 2  # tried once more, and not for ever
@@ -216,6 +219,30 @@ def test_a_task_that_changed_is_not_answered_with_what_was_kept(made, pictures, 
     assert other == [None, None]
 
 
+def test_what_a_former_model_found_is_not_given_out(tmp_path, pictures, meters):
+    weights = tmp_path / "weights.pt"
+    weights.write_text("20")
+    made = annotator(
+        tmp_path,
+        pictures,
+        None,
+        open_model=lambda path: Model(float(Path(path).read_text())),
+        meters=meters,
+        settings={"model": str(weights)},
+    )
+    made._desk.model._watcher._seconds = 0.02
+    assert made.batch(Config(), [task(1), task(2)], 0) == [None, None]
+    wait_until(lambda: meters.counts["later_done"] == 2)
+    before = made.model_version
+    (tmp_path / "new").write_text("30")
+    (tmp_path / "new").replace(weights)
+    wait_until(lambda: made.model_version != before)
+    ((one, found),) = made.batch(Config(), [task(1), task(2)], 60)[0]
+    expected = alone(FakeSegmenter(30), pictures.arrays["a"], one)
+    assert (whole(found, SIZE) == expected).all()
+    made.close(1)
+
+
 def test_what_is_done_later_is_delivered(tmp_path, pictures, model):
     delivered = {}
 
@@ -236,17 +263,21 @@ def test_what_is_done_later_is_delivered(tmp_path, pictures, model):
     made.close(1)
 
 
-def test_a_stop_in_the_middle_of_a_task_is_done_later_as_a_whole(made, model, meters, pictures):
+def test_a_stop_in_the_middle_of_a_task_is_done_later_as_a_whole(
+    made, model, meters, pictures, monkeypatch
+):
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr("labelstudio_backend.answering.batch.time", clock)
     points = tuple((9 * n + 9, 30, "Cell", None) for n in range(6))
     model.decode_gate.clear()
     found = []
     tasks = [task(1, points=points), task(2, "b")]
     working = threading.Thread(
-        target=lambda: found.extend(made.batch(Config(), tasks, 0.2)), daemon=True
+        target=lambda: found.extend(made.batch(Config(), tasks, 10)), daemon=True
     )
     working.start()
     assert model.decoding.wait(20)
-    threading.Event().wait(0.25)  # its time is over
+    clock.now = 11.0
     model.decode_gate.set()
     working.join(20)
     assert found == [None, None]

@@ -1,4 +1,4 @@
-"""Clicks of several annotators: right masks, one embedding per picture, and bounds that hold."""
+"""Clicks of several annotators: right masks, and bounds that hold."""
 
 import random
 import threading
@@ -11,7 +11,6 @@ from answering_doubles import (
     Model,
     Pictures,
     Remembered,
-    above_store,
     alone,
     annotator,
     ask,
@@ -23,7 +22,7 @@ from answering_doubles import (
 from labelstudio_backend.answering import Question
 from labelstudio_backend.errors import BusyError
 from labelstudio_backend.values import Ask, Picture
-from sam_plugins import Interaction, TiledImage
+from sam_plugins import Interaction
 from sam_plugins.errors import CheckpointError, ImageError, ModelError, PromptError, WorkerError
 from sam_plugins.testing import FakeSegmenter
 
@@ -102,94 +101,6 @@ def test_the_second_click_only_decodes(made, model, meters):
     assert meters.times["decode"] == meters.times["picture"] == 4
 
 
-def test_one_embedding_per_picture_however_many_ask(made, model):
-    model.encode_gate.clear()
-    asked = [question("a", ask((10 + 5 * n, 30, 1)), task=str(n)) for n in range(12)]
-    with ThreadPoolExecutor(13) as pool:
-        answers = [pool.submit(made.click, one) for one in asked]
-        made.prepare(Picture("a"))
-        assert model.encoding.wait(20)
-        wait_until(lambda: made.status()["queue"] == 12)
-        model.encode_gate.set()
-        assert all(len(answer.result(20)) == 1 for answer in answers)
-    assert model.encodes == 1
-
-
-def test_another_start_finds_the_embeddings_of_the_first(tmp_path, pictures, model, meters):
-    folder = tmp_path / "embeddings"
-    options = {"open_model": above_store(model, folder)}
-    first = annotator(tmp_path, pictures, model, **options)
-    before = first.click(question("a", ask((30, 30, 1))))
-    first.close(1)
-    model.closed = False
-    assert model.encodes == 1
-    second = annotator(tmp_path, pictures, model, meters=meters, **options)
-    after = second.click(question("a", ask((30, 30, 1))))
-    second.close(1)
-    assert model.encodes == 1
-    assert meters.counts["embedding_hit"] == 1
-    assert (whole(before[0][1], SIZE) == whole(after[0][1], SIZE)).all()
-
-
-def test_prepare_returns_at_once_and_the_click_that_follows_only_decodes(made, model, meters):
-    model.encode_gate.clear()
-    made.prepare(Picture("a"))
-    assert model.encoding.wait(20)
-    for _ in range(5):
-        made.prepare(Picture("b"))
-    assert made.status()["prepare_queue"] == 1
-    model.encode_gate.set()
-    wait_until(lambda: model.encodes == 2)
-    made.click(question("a", ask((30, 30, 1))))
-    made.click(question("b", ask((30, 30, 1))))
-    assert model.encodes == 2
-    assert meters.counts["embedding_hit"] == 2
-
-
-def test_what_a_click_has_embedded_is_not_prepared_again(made, model, pictures):
-    made.click(question("a", ask((30, 30, 1))))
-    made.prepare(Picture("a"))
-    made.prefetch([Picture("a"), Picture("b")])
-    wait_until(lambda: model.encodes == 2)
-    assert pictures.loads == {"a": 1, "b": 1}
-
-
-def test_the_next_pictures_wait_until_nothing_else_is_to_be_done(made, model, pictures):
-    model.decode_gate.clear()
-    with ThreadPoolExecutor(1) as pool:
-        clicked = pool.submit(made.click, question("a", ask((30, 30, 1))))
-        assert model.decoding.wait(20)
-        made.prefetch([Picture("b"), Picture("c")])
-        wait_until(lambda: made._desk.room._steps)
-        assert pictures.loads == {"a": 1}
-        model.decode_gate.set()
-        clicked.result(20)
-    wait_until(lambda: model.encodes == 3)
-    assert pictures.loads == {"a": 1, "b": 1, "c": 1}
-
-
-def test_a_picture_that_cannot_be_prepared_is_told_once(made, caplog, pictures):
-    for _ in range(3):
-        made.prepare(Picture("missing"))
-        wait_until(lambda: made._preparing.opened.idle)
-    assert pictures.loads["missing"] == 3
-    assert caplog.text.count("missing") == 1
-
-
-def test_far_too_many_to_prepare_are_dropped_the_oldest_first(made, model, meters):
-    model.encode_gate.clear()
-    made.prepare(Picture("a"))
-    assert model.encoding.wait(20)
-    for number in range(200):
-        made.prepare(Picture(f"x{number}"))
-    made.prepare(Picture("b"))
-    assert made.status()["prepare_queue"] == 64
-    assert meters.counts["prepare_dropped"] == 137
-    model.encode_gate.set()
-    wait_until(lambda: made._preparing.opened.idle)
-    assert model.encodes == 2
-
-
 def test_only_one_question_is_answered_at_a_time(made, model):
     with ThreadPoolExecutor(8) as pool:
         asked = [question("ab"[n % 2], ask((9 * n + 9, 30, 1)), task=str(n)) for n in range(12)]
@@ -230,24 +141,6 @@ def test_a_newer_click_of_the_same_object_takes_the_place_of_one_that_waits(made
         model.decode_gate.set()
         assert len(newer.result(20)) == len(first.result(20)) == 1
     assert meters.counts["superseded"] == 1
-
-
-def test_a_click_on_a_large_picture_leaves_its_other_tiles_to_prepare(tmp_path, model):
-    pictures = Pictures(large=(300, 3200))
-    made = annotator(tmp_path, pictures, model)
-    one = ask((200, 100, 1))
-    ((_, found),) = made.click(question("large", one))
-    expected = alone(FakeSegmenter(), pictures.arrays["large"], one)
-    assert (whole(found, (300, 3200)) == expected).all()
-    assert model.encodes == 1
-    made.prepare(Picture("large"))
-    tiles = len(TiledImage(model, pictures.arrays["large"]).grid)
-    assert tiles > 3
-    wait_until(lambda: made._preparing.opened.idle)
-    assert model.encodes == tiles
-    made.click(question("large", ask((2900, 100, 1))))
-    assert model.encodes == tiles
-    made.close(1)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -385,3 +278,42 @@ def test_sessions_of_a_replaced_model_go_with_it(tmp_path, pictures):
     expected = alone(FakeSegmenter(30, image_size=128), pictures.arrays["a"], one)
     assert (whole(large, SIZE) == expected).all()
     made.close(1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_clicks_that_contain_each_other_the_last_is_always_answered(
+    made, model, meters, pictures, seed
+):
+    """Each task's clicks arrive as one person makes them, while others are being answered."""
+    rng = random.Random(seed)
+    spots = [[(rng.randrange(9, 110), rng.randrange(9, 80), 1) for _ in range(6)] for _ in range(4)]
+    found = {}
+
+    def click(task, count):
+        one = ask(*spots[task][:count])
+        found[task, count] = one, made.click(question("abcd"[task], one, task=str(task)))
+
+    model.decode_gate.clear()
+    clicks = []
+    for count in range(1, 7):
+        for task in rng.sample(range(4), 4):
+            clicks.append(threading.Thread(target=click, args=(task, count), daemon=True))
+            entered = len(made._desk.room._places) + len(found)
+            clicks[-1].start()
+            wait_until(lambda now=entered: len(made._desk.room._places) + len(found) > now)
+            if rng.random() < 0.3:
+                model.decode_gate.set()
+                wait_until(lambda: not made._desk.room._queue)
+                model.decode_gate.clear()
+    model.decode_gate.set()
+    for one in clicks:
+        one.join(20)
+        assert not one.is_alive()
+    assert len(found) == 24
+    for task in range(4):
+        assert found[task, 6][1]
+    for (task, _), (one, answers) in found.items():
+        if answers:
+            expected = alone(FakeSegmenter(), pictures.arrays["abcd"[task]], one)
+            assert (whole(answers[0][1], SIZE) == expected).all()
+    assert sum(not answers for _, answers in found.values()) == meters.counts["superseded"] > 0

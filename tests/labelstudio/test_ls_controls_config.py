@@ -284,3 +284,25 @@ def test_hostile_or_broken_xml_is_refused(xml, message):
 def test_an_encoding_that_the_text_claims_does_not_count():
     config = read_config('<?xml version="1.0" encoding="utf-16"?>' + PLAIN)
     assert config.images[0].name == "image"
+
+
+BROUGHT = labelled("KeyPointLabels", "point", (), smart="true", value="$classes")
+
+
+def test_labels_that_tasks_bring_are_written_as_they_were_picked():
+    config = config_with(BROUGHT, labelled("BrushLabels", "out", (), value="$classes"))
+    assert config.output("Anything", "image").name == "out"
+    assert config.held("Anything", config.output("Anything", "image"))[1] == "Anything"
+
+
+def test_a_tag_that_is_known_to_have_the_label_comes_first():
+    brought = labelled("BrushLabels", "brush", (), value="$classes")
+    config = config_with(BROUGHT, brought, labelled("PolygonLabels", "ring", ("Blob",)))
+    assert config.output("Blob", "image").name == "ring"
+    assert config.output("Other", "image").name == "brush"
+
+
+def test_labels_that_tasks_bring_to_the_smart_tool_only():
+    config = config_with(BROUGHT, labelled("BrushLabels", "out", ("Blob",)))
+    with pytest.raises(ConfigError, match="'Other' was picked"):
+        config.output("Other", "image")

@@ -1,6 +1,6 @@
 """The same answers through Label Studio's own SDK, in an environment of its own.
 
-`scripts/setup-label-studio-ml` makes it, and SAM_PLUGINS_LABEL_STUDIO_ML names its Python.
+`scripts/setup-label-studio-ml` makes it; SAM_PLUGINS_LABEL_STUDIO_ML may name another Python.
 """
 
 import base64
@@ -26,7 +26,9 @@ from labelstudio_backend.server import Handlers, open_handlers
 from labelstudio_backend.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PYTHON = os.environ.get("SAM_PLUGINS_LABEL_STUDIO_ML", "")
+PYTHON = os.environ.get("SAM_PLUGINS_LABEL_STUDIO_ML") or str(
+    ROOT / ".venv-label-studio-ml" / "bin" / "python"
+)
 AUTH = ("label-studio", "a-long-password")
 
 

@@ -1,0 +1,55 @@
+"""A backend that is well and answers `/predict` with an error, in the wire format."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+
+class RefusingBackend:
+    """Listens on a free port; `status` and `sentence` are what clicks get."""
+
+    def __init__(self) -> None:
+        self.status = 503
+        self.sentence = "Busy, ask again."
+        self.asked: list[dict[str, Any]] = []
+        double = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                self._say(200, {"status": "UP", "model_class": "Refusing"})
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.path != "/predict":
+                    self._say(200, {"model_version": "refusing"})
+                    return
+                double.asked.append(body)
+                self._say(double.status, {"error": double.sentence}, double.sentence)
+
+            def _say(self, status: int, content: Any, reason: str | None = None) -> None:
+                text = json.dumps(content).encode()
+                self.send_response(status, reason)
+                if status == 503:
+                    self.send_header("Retry-After", "1")
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
