@@ -1,6 +1,7 @@
 """The bytes of a picture, from wherever it is, read anew only where it may have changed."""
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ STALE_SECONDS = 3600.0
 """How much longer it is used while the server cannot be asked."""
 
 GONE = (401, 403, 404, 410)
+
+_FIRST_BYTES = re.compile(r""", it starts with b(['"]).*?\1(?=:)""", re.DOTALL)
+"""Of a sentence about a file that is no picture: nobody is shown what another server answered."""
 
 _log = logging.getLogger(__name__)
 
@@ -179,7 +183,8 @@ class PictureFiles:
         except ImageError as error:
             what = shown(answer.address.url)
             if not answer.is_html:
-                raise AddressError(f"{what} is no picture that is read here. {error}") from error
+                reason = _FIRST_BYTES.sub("", str(error))
+                raise AddressError(f"{what} is no picture that is read here. {reason}") from error
             if self._connector.policy.is_own_origin(answer.address):
                 raise AddressError(
                     f"Label Studio answered with a page rather than a picture for {what}: check "
