@@ -239,7 +239,7 @@ def test_those_who_wait_get_the_error_and_the_next_tries_again(
 
     def when_told(handler: Handler) -> None:
         go.wait(30)
-        handler.answer(404)
+        handler.answer(503)
 
     home.routes[UPLOAD] = when_told
     errors: list[Exception] = []
