@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -44,6 +45,12 @@ def _gpu_where_marked(request: pytest.FixtureRequest, require: Require) -> None:
         import torch
 
         require("gpu", torch.cuda.is_available())
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c_works() -> None:
+    """A shell's background processes ignore Ctrl-C, and so would all that tests start from there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

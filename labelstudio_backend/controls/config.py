@@ -14,6 +14,9 @@ __all__ = ["ImageTag", "LabelConfig"]
 
 _VARIABLE = re.compile(r"\$([\w.\-\[\]]+)")
 _STEP = re.compile(r"[^.\[\]]+")
+_LONGEST = 8192
+"""Characters of an address that is put together; a picture in the task itself is one key."""
+
 _MODES = ("prompts", "everything", "none")
 
 
@@ -47,13 +50,25 @@ class ImageTag:
             If they are missing or no texts.
         """
         if self.template is not None:
-            return [_VARIABLE.sub(lambda found: self._one(data, found[1]), self.template)]
+            return [self._filled(self.template, data)]
         found = _looked_up(data, self.key)
         if isinstance(found, list | tuple):
             if not found or not all(isinstance(address, str) and address for address in found):
                 raise self._missing(self.key, found)
             return list(found)
         return [self._one(data, self.key)]
+
+    def _filled(self, template: str, data: Mapping[str, Any]) -> str:
+        """The attribute with the task's values in it; looked at before it is built."""
+        parts = [self._one(data, name) for name in _VARIABLE.findall(template)]
+        if sum(map(len, parts)) > _LONGEST:
+            raise RequestError(
+                f"The value of the image tag {self.name!r} becomes an address of more than "
+                f"{_LONGEST:,} characters with the task's data: shorten them, or make the value "
+                "one key."
+            )
+        given = iter(parts)
+        return _VARIABLE.sub(lambda _: next(given), template)
 
     def _one(self, data: Mapping[str, Any], key: str) -> str:
         found = _looked_up(data, key)

@@ -12,6 +12,9 @@ __all__ = ["read_config"]
 
 _MOST_BYTES = 1_000_000
 _DEEPEST = 100
+_MOST_TAGS = 500
+"""Image and control tags: they are compared with each other. Labels are not counted."""
+
 _REPEATER = "<Repeater> is not understood: give pages to one <Image> with valueList."
 
 
@@ -87,9 +90,15 @@ def _config(root: ElementTree.Element) -> LabelConfig:
             groups.append((_labels(name, element), to_names))
         elif kind in TAGS and name:
             tags.append((kind, name, to_names, attributes, element))
+    if len(images) + len(groups) + len(tags) > _MOST_TAGS:
+        raise ConfigError(
+            f"The labelling config has {len(images) + len(groups) + len(tags)} tags for pictures, "
+            f"{_MOST_TAGS} are the most: divide the project."
+        )
     controls = []
+    names = {image.name for image in images}
     for kind, name, to_names, attributes, element in tags:
-        known = tuple(to for to in to_names if any(image.name == to for image in images))
+        known = tuple(to for to in dict.fromkeys(to_names) if to in names)
         for missing in sorted(set(to_names) - set(known)):
             notes.append(
                 f"The tag {name!r} is for {missing!r}, and there is no image tag of that name."

@@ -1,12 +1,13 @@
 """The bytes of a picture, from wherever it is, read anew only where it may have changed."""
 
 import logging
-import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 
 from labelstudio_backend.errors import AddressError, LabelStudioError
 from labelstudio_backend.fetching.connecting import Connector
@@ -33,10 +34,17 @@ MOUNTED_SECONDS = 5.0
 STALE_SECONDS = 3600.0
 """How much longer it is used while the server cannot be asked."""
 
+REFUSED_SECONDS = 3.0
+"""How long a server that gave no picture is not asked again: annotators click on and on."""
+
+MOST_REFUSED = 1000
+
 GONE = (401, 403, 404, 410)
 
-_FIRST_BYTES = re.compile(r""", it starts with b(['"]).*?\1(?=:)""", re.DOTALL)
-"""Of a sentence about a file that is no picture: nobody is shown what another server answered."""
+NO_PICTURE = (
+    "is no picture that is read here, or not a whole one: PNG, JPEG, WebP, BMP, GIF and TIFF are; "
+    "save it as one of them."
+)
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +109,8 @@ class PictureFiles:
         )
         self._patience = patience or Patience(attempts=3, first_seconds=0.25, longest_seconds=2.0)
         self._clock = clock
+        self._lock = Lock()
+        self._refused: OrderedDict[str, tuple[float, bool, str]] = OrderedDict()
 
     def read(self, value: str) -> PictureBytes:
         """The bytes of the picture that a task names.
@@ -118,13 +128,36 @@ class PictureFiles:
         policy = self._connector.policy
         location = locate(value, policy, mounted=self._root is not None, max_bytes=limit)
         if isinstance(location, InlinePicture):
+            if self._why_none(location.content) is not None:
+                raise ImageError(f"What the task itself holds {NO_PICTURE}")
             return _bytes(location.content, FRESH_SECONDS)
         if isinstance(location, MountedFile):
             if self._root is None:
                 raise AddressError("LOCAL_FILES_DOCUMENT_ROOT is not set: set it.")
-            return _bytes(read_mounted(self._root, location.path, limit), MOUNTED_SECONDS)
-        kept = self._from_web(location)
+            content = read_mounted(self._root, location.path, limit)
+            if self._why_none(content) is not None:
+                raise AddressError(f"The local file {location.path[:150]!r} {NO_PICTURE}")
+            return _bytes(content, MOUNTED_SECONDS)
+        kept = self._unless_refused(location)
         return PictureBytes(kept.content, kept.digest, FRESH_SECONDS)
+
+    def _unless_refused(self, picture: WebPicture) -> KeptPicture:
+        """Read from the web what was not refused, or no picture, a moment ago."""
+        key = picture.address.url  # with its signature: a newer one may be accepted
+        with self._lock:
+            since, too_large, sentence = self._refused.get(key, (0.0, False, ""))
+        if sentence and 0 <= self._clock() - since < REFUSED_SECONDS:
+            raise LimitError(sentence) if too_large else AddressError(sentence)
+        try:
+            return self._from_web(picture)
+        except (AddressError, LimitError) as error:
+            if not _may_pass(error):
+                with self._lock:
+                    self._refused[key] = self._clock(), isinstance(error, LimitError), str(error)
+                    self._refused.move_to_end(key)
+                    if len(self._refused) > MOST_REFUSED:
+                        self._refused.popitem(last=False)
+            raise
 
     def _from_web(self, picture: WebPicture) -> KeptPicture:
         key = address_key(picture.address.url)
@@ -176,24 +209,37 @@ class PictureFiles:
 
     def _check(self, answer: Answer) -> None:
         """Only what looks like a picture is kept; its pixels are looked at by whoever decodes."""
+        error = self._why_none(answer.body)
+        if error is None:
+            return
+        what = shown(answer.address.url)
+        if not answer.is_html:
+            raise AddressError(f"{what} {NO_PICTURE}") from error
+        if self._connector.policy.is_own_origin(answer.address):
+            raise AddressError(
+                f"Label Studio answered with a page rather than a picture for {what}: check "
+                "LABEL_STUDIO_URL and the token in LABEL_STUDIO_API_KEY."
+            ) from error
+        raise AddressError(
+            f"{answer.address.origin} answered with a page rather than a picture for {what}: "
+            "give the address of the picture itself, readable without logging in."
+        ) from error
+
+    def _why_none(self, content: bytes) -> ImageError | None:
+        """Why this is no picture; it may say how the content begins, which strangers are not told.
+
+        Raises
+        ------
+        LimitError
+            If it is one, and too large.
+        """
         try:
-            page_count(answer.body, limits=self._limits)
+            page_count(content, limits=self._limits)
         except LimitError:
             raise
         except ImageError as error:
-            what = shown(answer.address.url)
-            if not answer.is_html:
-                reason = _FIRST_BYTES.sub("", str(error))
-                raise AddressError(f"{what} is no picture that is read here. {reason}") from error
-            if self._connector.policy.is_own_origin(answer.address):
-                raise AddressError(
-                    f"Label Studio answered with a page rather than a picture for {what}: check "
-                    "LABEL_STUDIO_URL and the token in LABEL_STUDIO_API_KEY."
-                ) from error
-            raise AddressError(
-                f"{answer.address.origin} answered with a page rather than a picture for {what}: "
-                "give the address of the picture itself, readable without logging in."
-            ) from error
+            return error
+        return None
 
 
 def _bytes(content: bytes, fresh_seconds: float) -> PictureBytes:

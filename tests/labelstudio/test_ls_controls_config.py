@@ -281,6 +281,25 @@ def test_hostile_or_broken_xml_is_refused(xml, message):
         read_config(xml)
 
 
+@pytest.mark.parametrize(
+    "tag", ['<Image name="a" value="$b"/>', '<Brush name="a" toName="a"/>', '<Labels name="a"/>']
+)
+def test_more_tags_than_anybody_draws_with_are_refused(tag):
+    with pytest.raises(ConfigError, match="500 are the most"):
+        read_config(f"<View>{tag * 501}</View>")
+
+
+def test_an_address_that_would_grow_is_not_built():
+    config = read_config(f'<View><Image name="image" value="http://x/{"$a" * 400_000}"/></View>')
+    with pytest.raises(RequestError, match="8,192 characters"):
+        config.picture({"a": "y" * 1_000_000})
+
+
+def test_a_task_that_names_a_picture_by_parts():
+    config = read_config('<View><Image name="image" value="http://x/$a/$b/c.png"/></View>')
+    assert config.picture({"a": "1", "b": r"\1"}).address == r"http://x/1/\1/c.png"
+
+
 def test_an_encoding_that_the_text_claims_does_not_count():
     config = read_config('<?xml version="1.0" encoding="utf-16"?>' + PLAIN)
     assert config.images[0].name == "image"

@@ -101,12 +101,12 @@ LOGIN = b"\n<!DOCTYPE html><html><title>Log in</title></html>"
         (LOGIN, {"Content-Type": "image/png"}, AddressError, "answered with a page rather than"),
         (LOGIN, {}, AddressError, "check LABEL_STUDIO_URL and the token"),
         (b"hello", {"Content-Type": "text/html; charset=utf-8"}, AddressError, "with a page"),
-        (zip_bytes(), {"Content-Type": "image/png"}, AddressError, "not an image that is read"),
-        (b"MZ" + bytes(300), {"Content-Type": "image/png"}, AddressError, "not an image that is"),
+        (zip_bytes(), {"Content-Type": "image/png"}, AddressError, "is no picture that is"),
+        (b"MZ" + bytes(300), {"Content-Type": "image/png"}, AddressError, "is no picture that"),
         (b"\x7fELF" + bytes(300), {}, AddressError, "is no picture that is read here"),
         (b'{"a": 1}', {}, AddressError, "is no picture that is read here"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", {}, AddressError, "is no picture that"),
-        (b"", {}, AddressError, "empty"),
+        (b"", {}, AddressError, "is no picture that is read here, or not a whole one"),
         (huge_png(), {}, LimitError, "1,000,000,000 pixels"),
         (bytes(1_000_001), {}, LimitError, "1,000,001 bytes and at most 1,000,000"),
     ],
@@ -119,7 +119,36 @@ def test_what_is_no_picture_is_not_kept(
         place.files.read(UPLOAD)
     assert not list(place.root.rglob("*.picture"))
     place.home.gives(UPLOAD, picture_bytes())
+    place.later(0.1)
     assert place.files.read(UPLOAD).content == picture_bytes()
+
+
+@pytest.mark.parametrize("status", [200, 403, 404])
+def test_what_was_refused_a_moment_ago_is_not_asked_for_at_each_click(
+    place: Place, status: int
+) -> None:
+    place.home.gives(UPLOAD, b"root:secret:0", {"Content-Type": "image/png"}, status=status)
+    said = set()
+    for _ in range(5):
+        with pytest.raises(AddressError) as refusal:
+            place.files.read(UPLOAD)
+        said.add(str(refusal.value))
+    assert len(place.home.seen) == 1
+    assert len(said) == 1
+    assert "secret" not in said.pop()
+    place.later(0.1)
+    place.home.gives(UPLOAD, picture_bytes())
+    assert place.files.read(UPLOAD).content == picture_bytes()
+
+
+def test_how_a_local_file_or_a_text_begins_is_not_told(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "keys").write_bytes(b"root:secret:0")
+    mounted = PictureFiles(place.connector, PictureFolder(place.root), tmp_path)
+    inline = "data:image/png;base64," + base64.b64encode(b"root:secret:0").decode()
+    for value in ("/data/local-files/?d=keys", inline):
+        with pytest.raises(ImageError, match="is no picture that is read here") as refusal:
+            mounted.read(value)
+        assert "secret" not in str(refusal.value)
 
 
 def test_the_bytes_say_what_it_is_and_not_the_header(place: Place) -> None:
@@ -189,13 +218,15 @@ def test_what_label_studio_means_at_some_paths(
 def test_a_link_that_has_ended_is_not_label_studios_fault(place: Place, tmp_path: Path) -> None:
     with server() as cloud:
         cloud.gives("/b/x.png", b"<Error/>", status=403)
-        files = Place(place.home, tmp_path, f"127.0.0.1:{cloud.port}").files
+        place = Place(place.home, tmp_path, f"127.0.0.1:{cloud.port}")
+        files = place.files
         place.home.redirects("/tasks/7/resolve/", f"{cloud.url}/b/x.png?sig=secret", status=303)
         with pytest.raises(RefusedError, match="pre-signed link has ended") as caught:
             files.read("/tasks/7/resolve/?fileuri=czM6Ly9i")
         assert "secret" not in str(caught.value)
         assert [seen.token for seen in cloud.seen] == [None]
         cloud.gives("/b/x.png", picture_bytes())
+        place.later(0.1)
         assert files.read("/tasks/7/resolve/?fileuri=czM6Ly9i").content == picture_bytes()
 
 

@@ -146,7 +146,7 @@ def test_what_another_server_answered_is_not_shown(
     home.gives(UPLOAD, said)
     with pytest.raises(ImageError) as told:
         reader.load(Picture(UPLOAD))
-    assert "not an image that is read here: PNG" in str(told.value)
+    assert "is no picture that is read here" in str(told.value)
     assert repr(said[:16]) not in str(told.value)
 
 
@@ -250,7 +250,7 @@ def test_those_who_wait_get_the_error_and_the_next_tries_again(
 
     def when_told(handler: Handler) -> None:
         go.wait(30)
-        handler.answer(404)
+        handler.answer(503)
 
     home.routes[UPLOAD] = when_told
     errors: list[Exception] = []
