@@ -1,6 +1,10 @@
-"""A model whose process may die: what was asked of it then is asked again, a few times."""
+"""A model whose process may die or hang: what was asked of it then is asked again, a few times."""
 
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from sam_plugins import AutomaticSettings, Progress, generate_masks
@@ -15,9 +19,15 @@ T = TypeVar("T")
 MORE_TRIES = 3
 """How often something is asked again: a process that was killed may be killed while it starts."""
 
+HANG_SECONDS = 300.0
+"""Longer than the largest model needs for one picture on a CPU: who takes longer has stopped."""
+
 
 class EnduringSegmenter:
     """Asks again where the model's process ended while it worked; at last the error is raised.
+
+    A process that does not answer for `hang_seconds` is ended, so that nobody waits for ever; what
+    was asked of it then is not asked again.
 
     A segmenter gives the same answer to the same question, so that a repeated one is not seen.
     Safe to share between threads.
@@ -28,11 +38,21 @@ class EnduringSegmenter:
         One that starts its process again at the next request, as `open_worker` gives it, or any.
     on_death
         Called whenever something is asked again.
+    hang_seconds
+        For one picture to be encoded, or one prompt to be answered; the opening of the model
+        counts as well.
     """
 
-    def __init__(self, segmenter: Segmenter, on_death: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        on_death: Callable[[], None],
+        *,
+        hang_seconds: float = HANG_SECONDS,
+    ) -> None:
         self._segmenter = segmenter
         self._on_death = on_death
+        self._hang_seconds = hang_seconds
 
     @property
     def info(self) -> SegmenterInfo:
@@ -101,12 +121,36 @@ class EnduringSegmenter:
             close()
 
     def _again(self, ask: Callable[[], T]) -> T:
-        for _ in range(MORE_TRIES):
-            try:
-                return ask()
-            except WorkerError:
-                self._on_death()
-        return ask()
+        tries_left = MORE_TRIES
+        while True:
+            with self._watched() as hung:
+                try:
+                    return ask()
+                except WorkerError:
+                    if hung.is_set() or not tries_left:
+                        raise
+            tries_left -= 1
+            self._on_death()
+
+    @contextmanager
+    def _watched(self) -> Iterator[threading.Event]:
+        """End the process that works if it takes too long; the event says whether that was done."""
+        hung = threading.Event()
+
+        def end() -> None:
+            hung.set()
+            pid = getattr(self._segmenter, "pid", None)
+            if pid is not None:
+                with suppress(OSError):
+                    os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+        timer = threading.Timer(self._hang_seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield hung
+        finally:
+            timer.cancel()
 
     def _stream(
         self, start: Callable[[], Iterator[T]], counts: Callable[[T], bool] = lambda item: True

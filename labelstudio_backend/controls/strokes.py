@@ -1,13 +1,16 @@
-"""A stroke drawn by hand as a prompt: a few points well inside it."""
+"""Strokes drawn by hand as prompts: a few points well inside each."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from labelstudio_backend.controls.control import Control
+from labelstudio_backend.controls.region import Region
+from labelstudio_backend.errors import RequestError
 from sam_plugins import Interaction
-from sam_plugins.types import Box
+from sam_plugins.types import Box, Size
 
-__all__ = ["stroke_prompt"]
+__all__ = ["Stroke", "stroke_prompt"]
 
 _MOST_POINTS = 8
 _LONGEST = 512
@@ -47,3 +50,18 @@ def stroke_prompt(crop: NDArray[np.bool_], box: Box, positive: bool) -> Interact
         away = np.minimum(away, np.hypot(*(inside - chosen[-1]).T))
     places = [(box[0] + int(x) * stride, box[1] + int(y) * stride) for y, x in chosen]
     return Interaction(scribbles=tuple((((float(x), float(y)),), int(positive)) for x, y in places))
+
+
+class Stroke(Control):
+    """A tag whose regions are masks painted by hand."""
+
+    __slots__ = ()
+
+    @classmethod
+    def prompt(cls, region: Region, size: Size) -> Interaction | None:
+        """Points inside the stroke; None for an empty one, or one that cannot be read."""
+        try:
+            found = cls.mask(region, size)
+        except RequestError:
+            return None
+        return None if found is None else stroke_prompt(*found, region.positive)

@@ -8,14 +8,14 @@ from pathlib import Path
 import requests
 
 from labelstudio_backend.settings import Settings
-from labelstudio_backend.start.program import Program, free_port
+from labelstudio_backend.start.program import Program, Server, free_port
 
 __all__ = ["Backend"]
 
 START_SECONDS = 120.0
 
 
-class Backend:
+class Backend(Server):
     """A backend that runs beside this process.
 
     Parameters
@@ -27,7 +27,7 @@ class Backend:
     def __init__(self, settings: Settings) -> None:
         self.settings = replace(settings, port=free_port(settings.port or None))
         self.url = f"http://{self.settings.host}:{self.settings.port}"
-        self._program: Program | None = None
+        super().__init__()
 
     @property
     def log(self) -> str:
@@ -42,7 +42,7 @@ class Backend:
         LabelStudioError
             If it ends, or does not answer in time.
         """
-        self._program = Program(
+        program = Program(
             "The backend",
             Path(sys.executable),
             "sam_plugins.cli:main",
@@ -50,26 +50,7 @@ class Backend:
             {**os.environ, **self.settings.as_environment()},
             self.settings.state_folder / "backend.log",
         )
-        try:
-            self._program.wait_until(self._answers, seconds)
-        except BaseException:
-            self._program.kill()
-            raise
-
-    def stop(self) -> None:
-        """Let it finish what runs, and end it."""
-        if self._program is not None:
-            self._program.stop()
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        if self._program is not None:
-            self._program.kill()
-
-    @property
-    def runs(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self._program is not None and self._program.runs
+        self._started(program, self._answers, seconds)
 
     def _answers(self) -> bool:
         with requests.Session() as session:

@@ -10,7 +10,7 @@ import requests
 from labelstudio_backend.doctor.networks import recipe
 from labelstudio_backend.errors import ConfigError
 from labelstudio_backend.start.access import Access
-from labelstudio_backend.start.program import Program, free_port
+from labelstudio_backend.start.program import Program, Server, free_port
 
 __all__ = ["LOOPBACK", "LabelStudio", "find_label_studio"]
 
@@ -58,7 +58,7 @@ def _has_label_studio(python: Path) -> bool:
     )
 
 
-class LabelStudio:
+class LabelStudio(Server):
     """A Label Studio that runs on this machine and listens to this machine only.
 
     Parameters
@@ -102,12 +102,7 @@ class LabelStudio:
             **_settings(self.folder, access, self.url, files),
             **(variables or {}),
         }
-        self._program: Program | None = None
-
-    @property
-    def runs(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self._program is not None and self._program.runs
+        super().__init__()
 
     @property
     def log(self) -> Path:
@@ -123,7 +118,7 @@ class LabelStudio:
             If it ends, or does not answer in time.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._program = Program(
+        program = Program(
             "Label Studio",
             self._python,
             "label_studio.server:main",
@@ -131,21 +126,7 @@ class LabelStudio:
             self._environment,
             self.log,
         )
-        try:
-            self._program.wait_until(self._answers, seconds)
-        except BaseException:
-            self._program.kill()
-            raise
-
-    def stop(self) -> None:
-        """End it; what was stored stays, and `start` goes on with it."""
-        if self._program is not None:
-            self._program.stop()
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        if self._program is not None:
-            self._program.kill()
+        self._started(program, self._answers, seconds)
 
     def _answers(self) -> bool:
         with requests.Session() as session:

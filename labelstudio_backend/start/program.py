@@ -13,7 +13,7 @@ from typing import IO
 
 from labelstudio_backend.errors import LabelStudioError
 
-__all__ = ["Program", "free_port"]
+__all__ = ["Program", "Server", "free_port"]
 
 _TETHERED = Path(__file__).with_name("tethered.py")
 _TAIL = 2000
@@ -127,6 +127,36 @@ class Program:
 
     def _said(self) -> str:
         return self.log.read_text("utf-8", "replace")[-_TAIL:].strip()
+
+
+class Server:
+    """What is started as a program, waited for, and ended."""
+
+    def __init__(self) -> None:
+        self._program: Program | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._program is not None and self._program.runs
+
+    def stop(self) -> None:
+        """Let it finish what runs, and end it; what it stored stays."""
+        if self._program is not None:
+            self._program.stop()
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        if self._program is not None:
+            self._program.kill()
+
+    def _started(self, program: Program, ready: Callable[[], bool], seconds: float) -> None:
+        self._program = program
+        try:
+            program.wait_until(ready, seconds)
+        except BaseException:
+            program.kill()
+            raise
 
 
 def free_port(wanted: int | None = None) -> int:

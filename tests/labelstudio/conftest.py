@@ -12,6 +12,32 @@ from real_programs import RealPrograms
 
 
 @pytest.fixture
+def model() -> Any:
+    """A model that can be held, that dies and that counts; for tests of `answering`."""
+    from answering_doubles import Model
+
+    return Model()
+
+
+@pytest.fixture
+def meters() -> Any:
+    """What was measured, to be looked at."""
+    from answering_doubles import Remembered
+
+    return Remembered()
+
+
+@pytest.fixture
+def made(tmp_path: Path, pictures: Any, model: Any, meters: Any) -> Iterator[Any]:
+    """An `Annotator` over that model, and over the pictures of the test's module."""
+    from answering_doubles import annotator
+
+    made = annotator(tmp_path, pictures, model, meters=meters)
+    yield made
+    made.close(1)
+
+
+@pytest.fixture
 def shots(tmp_path: Path) -> Path:
     """Where screenshots go: ``SAM_PLUGINS_SHOTS``, to be looked at, or the test's own folder."""
     folder = Path(os.environ.get("SAM_PLUGINS_SHOTS") or tmp_path / "shots")

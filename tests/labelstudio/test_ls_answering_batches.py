@@ -12,7 +12,6 @@ from answering_doubles import (
     Config,
     Model,
     Pictures,
-    Remembered,
     alone,
     annotator,
     ask,
@@ -40,23 +39,6 @@ def _controls(monkeypatch):
 @pytest.fixture
 def pictures():
     return Pictures(**dict.fromkeys("abcdefgh", SIZE), large=(300, 3200))
-
-
-@pytest.fixture
-def model():
-    return Model()
-
-
-@pytest.fixture
-def meters():
-    return Remembered()
-
-
-@pytest.fixture
-def made(tmp_path, pictures, model, meters):
-    made = annotator(tmp_path, pictures, model, meters=meters)
-    yield made
-    made.close(1)
 
 
 def task(number, picture="a", points=((30, 30, "Cell", None),), **more):

@@ -10,7 +10,6 @@ import pytest
 from answering_doubles import (
     Model,
     Pictures,
-    Remembered,
     alone,
     annotator,
     ask,
@@ -32,23 +31,6 @@ SIZE = (90, 120)
 @pytest.fixture
 def pictures():
     return Pictures(**dict.fromkeys("abcdefgh", SIZE))
-
-
-@pytest.fixture
-def model():
-    return Model()
-
-
-@pytest.fixture
-def meters():
-    return Remembered()
-
-
-@pytest.fixture
-def made(tmp_path, pictures, model, meters):
-    made = annotator(tmp_path, pictures, model, meters=meters)
-    yield made
-    made.close(1)
 
 
 def test_a_click_finds_what_the_model_alone_finds(made, pictures):

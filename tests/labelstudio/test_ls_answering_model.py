@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -295,6 +297,28 @@ def test_what_died_is_asked_again_and_at_last_is_an_error(tmp_path):
         model.deaths = MORE_TRIES + 1
         with pytest.raises(WorkerError):
             used.segmenter.decode(expected, prompt)
+
+
+def test_a_process_that_hangs_is_ended_and_nobody_waits_for_ever():
+    class Hanging:
+        """Answers when its process has ended, as a `WorkerSegmenter` does."""
+
+        def __init__(self):
+            self.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1)
+            self.pid = self.process.pid
+            self.asked = 0
+
+        def encode(self, image, *, region=None):
+            self.asked += 1
+            self.process.wait(60)
+            raise WorkerError("The model's process ended.")
+
+    hanging = Hanging()
+    with pytest.raises(WorkerError):
+        EnduringSegmenter(hanging, lambda: None, hang_seconds=0.2).encode(None)
+    hanging.process.stdin.close()
+    assert hanging.asked == 1
+    assert hanging.process.returncode not in (0, None)
 
 
 def test_a_stream_that_died_goes_on_where_it_was(tmp_path):

@@ -4,9 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from answering_doubles import (
-    Model,
     Pictures,
-    Remembered,
     above_store,
     alone,
     annotator,
@@ -26,23 +24,6 @@ SIZE = (90, 120)
 @pytest.fixture
 def pictures():
     return Pictures(**dict.fromkeys("abcdefgh", SIZE))
-
-
-@pytest.fixture
-def model():
-    return Model()
-
-
-@pytest.fixture
-def meters():
-    return Remembered()
-
-
-@pytest.fixture
-def made(tmp_path, pictures, model, meters):
-    made = annotator(tmp_path, pictures, model, meters=meters)
-    yield made
-    made.close(1)
 
 
 def test_one_embedding_per_picture_however_many_ask(made, model):

@@ -139,6 +139,17 @@ def test_a_damaged_picture_is_an_error_each_time(home: Server, reader: PictureRe
             reader.load(Picture(UPLOAD))
 
 
+@pytest.mark.parametrize("said", [b"top: secret words", b'it\'s "both": x\n', bytes(range(40))])
+def test_what_another_server_answered_is_not_shown(
+    home: Server, reader: PictureReader, said: bytes
+) -> None:
+    home.gives(UPLOAD, said)
+    with pytest.raises(ImageError) as told:
+        reader.load(Picture(UPLOAD))
+    assert "is no picture that is read here" in str(told.value)
+    assert repr(said[:16]) not in str(told.value)
+
+
 def test_a_picture_of_too_many_pixels(home: Server, tmp_path: Path) -> None:
     settings = Settings(label_studio_url=home.url, state_folder=tmp_path)
     reader = PictureReader(settings, limits=Limits(max_pixels=1000, max_bytes=10_000, max_pages=9))
