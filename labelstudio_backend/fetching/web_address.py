@@ -97,8 +97,10 @@ def parse_address(url: str) -> WebAddress:
     """
     if len(url) > LONGEST:
         raise AddressError(f"The address has {len(url)} characters, {LONGEST} are the most.")
-    if any(ord(character) < 32 or ord(character) == 127 for character in url):
-        raise AddressError("The address holds control characters: write it without them.")
+    if any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in url):
+        raise AddressError(
+            "The address holds control characters or half a character: write it without them."
+        )
     try:
         parts = urlsplit(url.strip(" "))
         port = parts.port

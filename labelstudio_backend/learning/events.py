@@ -106,6 +106,8 @@ def _saved(event: Mapping[str, Any]) -> Iterator[Saved]:
     config = project.get("label_config")
     if not isinstance(config, str):
         raise RequestError("The webhook's project has no 'label_config': send the payload with it.")
+    if any("\ud800" <= letter <= "\udfff" for letter in config):
+        raise RequestError("The webhook's 'label_config' holds half a character; send UTF-8.")
     for annotation in _many(event.get("annotation")):
         task = tasks.get(_number(annotation, "task"))
         if task is None:

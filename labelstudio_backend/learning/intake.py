@@ -123,7 +123,7 @@ class Intake:
             name = action if known else f"{action}, without a payload" if bare else "ignored"
             connection.execute(
                 "INSERT INTO counts VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET n = n + 1",
-                (name[:80],),
+                (name[:80].encode("utf-8", "replace").decode(),),
             )
 
     def counts(self) -> dict[str, int]:

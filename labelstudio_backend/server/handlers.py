@@ -34,6 +34,9 @@ __all__ = ["Handlers", "LookAhead"]
 OPEN_SECONDS = 0.5
 """How long a task that is opened may keep Label Studio: the embedding goes on behind it."""
 
+MOST_PROMPTS = 200
+"""In one click: all that it asks is answered in one turn, for which everybody else waits."""
+
 CONFIGS = 64
 """Labelling configs that are remembered by their text."""
 
@@ -183,13 +186,19 @@ class Handlers:
                 f"A context belongs to one task, found {len(request.tasks)} tasks beside it."
             )
         task, regions = request.tasks[0], request.regions
+        prompts = prompt_keys(regions)
+        if len(prompts) > MOST_PROMPTS:
+            raise RequestError(
+                f"A click has at most {MOST_PROMPTS} prompts, found {len(prompts)}: accept or "
+                "delete what is there, and go on from that."
+            )
         to_name, item = which_picture(config, regions)
         picture = config.picture(task_data(task), to_name, item)
         answers = self._annotator.click(
             Question(
                 task=_task_key(task, picture),
                 picture=picture,
-                prompts=prompt_keys(regions),
+                prompts=prompts,
                 labels=_labels(regions),
                 read=lambda size: read_asks(config, regions, size),
             )

@@ -121,6 +121,7 @@ REGIONS = [
     Row("a point at a text", with_value(x="12"), 400, "x"),
     Row("a point at true", with_value(x=True), 400, "x"),
     Row("a point at infinity", b"1e999", 400, ""),
+    Row("1000 points", body(*[region(x=n / 10, y=5.0) for n in range(1000)]), 400, "at most 200"),
     Row("a box without a width", with_value("rectanglelabels", width=None), 400, "width"),
 ]
 """Prompts that cannot be understood."""
@@ -172,6 +173,8 @@ ADDRESSES = [
     Row("a script", click_on("javascript:alert(1)"), 502, "not read"),
     Row("a bucket", click_on("s3://bucket/a.png"), 502, "storage"),
     Row("credentials in it", click_on("http://user:secret-word@127.0.0.1:1/a.png"), 502, ""),
+    Row("half a character", click_on("/data/upload/1/\ud800.png"), 502, "half a character"),
+    Row("half of a host", click_on("http://\ud800.example/a.png"), 502, "half a character"),
     Row("lines in it", click_on("http://127.0.0.1:1/a\r\nHost: evil"), 502, ""),
     Row("data that are a page", click_on("data:text/html,<script>alert(1)</script>"), 502, ""),
     Row("data that are no picture", click_on("data:image/png;base64,AAAA"), 422, ""),

@@ -40,6 +40,16 @@ def test_what_was_submitted_is_read_back_whole(tmp_path: Path) -> None:
     assert found.updated % 1_000_000 == 250_000
 
 
+def test_half_a_character_disturbs_nothing_that_can_be_kept(tmp_path: Path) -> None:
+    intake = Intake(tmp_path)
+    with pytest.raises(RequestError, match="half a character"):
+        intake.accept(ls.submitted(1, 1, config="<View>\ud800</View>"))
+    intake.accept(ls.submitted(2, 2, [region("\ud800")]))
+    assert kept(intake) == {2: ["\ud800"]}
+    intake.accept({"action": "\udfff"})
+    assert intake.counts() == {"ANNOTATION_UPDATED": 1, "?, without a payload": 1}
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_the_newest_version_counts_in_whatever_order_they_come(
     tmp_path: Path, order: tuple[int, ...]
