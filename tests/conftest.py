@@ -49,7 +49,7 @@ def _gpu_where_marked(request: pytest.FixtureRequest, require: Require) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _ctrl_c_works() -> None:
-    """A shell's background processes ignore Ctrl-C, and so would all that tests start from there."""
+    """Also in a shell's background processes, which ignore it and with them all that they start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
