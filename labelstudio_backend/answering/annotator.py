@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from labelstudio_backend.answering.batch import Batches, Deliver
+from labelstudio_backend.answering.batch import Batches
 from labelstudio_backend.answering.desk import Desk
 from labelstudio_backend.answering.meters import Meters, NoMeters
 from labelstudio_backend.answering.model import CurrentModel, OpenModel, open_shared
@@ -45,8 +45,6 @@ class Annotator:
         all processes share. Called on a thread.
     meters
         Where it is shown what happens.
-    deliver
-        Gets (config, task, answers) of tasks that a batch request did not wait for.
     store
         Where the embeddings are that `open_model` writes; by default the shared one.
     session_bytes
@@ -60,7 +58,6 @@ class Annotator:
         *,
         open_model: OpenModel = open_shared,
         meters: Meters | None = None,
-        deliver: Deliver | None = None,
         store: EmbeddingStore | None = None,
         session_bytes: int = SESSION_BYTES,
     ) -> None:
@@ -76,7 +73,7 @@ class Annotator:
         room = WaitingRoom(settings.queue_length, meters)
         self._desk = Desk(pictures, model, sessions, room, meters)
         self._preparing = Preparing(self._desk)
-        self._batches = Batches(self._desk, self._preparing, deliver)
+        self._batches = Batches(self._desk, self._preparing)
 
     @property
     def model_version(self) -> str:

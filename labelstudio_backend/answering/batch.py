@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,10 +22,7 @@ from sam_plugins.errors import SamPluginsError
 if TYPE_CHECKING:
     from labelstudio_backend.controls import LabelConfig
 
-__all__ = ["Batches", "Deliver"]
-
-Deliver: TypeAlias = Callable[["LabelConfig", Mapping[str, Any], Answers], None]
-"""Takes the answers to a task that a request did not wait for; may block and raise."""
+__all__ = ["Batches"]
 
 LATER = 2000
 """Tasks that wait to be done later."""
@@ -59,14 +56,11 @@ class Batches:
     ----------
     desk, preparing
         Of the annotator.
-    deliver
-        Gets what was done later; None keeps it until it is asked for again.
     """
 
-    def __init__(self, desk: Desk, preparing: Preparing, deliver: Deliver | None = None) -> None:
+    def __init__(self, desk: Desk, preparing: Preparing) -> None:
         self._desk = desk
         self._preparing = preparing
-        self._deliver = deliver
         self._lock = threading.Lock()
         self._kept: OrderedDict[Key, Answers] = OrderedDict()
         self.later: Lane[_Task] = Lane("later", self._do_later, LATER, desk.meters)
@@ -133,13 +127,6 @@ class Batches:
             self._note(one, error)
             return
         self._desk.meters.count("later_done")
-        if self._deliver is not None:
-            try:
-                self._deliver(one.config, one.task, answers)
-            except Exception as error:
-                self._note(one, error)
-            else:
-                return
         with self._lock:
             self._kept[one.key] = answers
             total = sum(each.nbytes for each in self._kept.values())

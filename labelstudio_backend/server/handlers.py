@@ -34,7 +34,7 @@ __all__ = ["Handlers", "LookAhead"]
 OPEN_SECONDS = 0.5
 """How long a task that is opened may keep Label Studio: the embedding goes on behind it."""
 
-MOST_PROMPTS = 200
+MOST_PROMPTS = 100
 """In one click: all that it asks is answered in one turn, for which everybody else waits."""
 
 CONFIGS = 64

@@ -24,7 +24,6 @@ from answering_doubles import (
 from labelstudio_backend.answering import StoppedError
 from labelstudio_backend.errors import ConfigError
 from sam_plugins import AutomaticSettings, MaskRecord, TiledImage, generate_masks
-from sam_plugins.errors import ImageError
 from sam_plugins.formats import rle_to_mask
 from sam_plugins.testing import FakeSegmenter
 
@@ -222,26 +221,6 @@ def test_what_a_former_model_found_is_not_given_out(tmp_path, pictures, meters):
     ((one, found),) = made.batch(Config(), [task(1), task(2)], 60)[0]
     expected = alone(FakeSegmenter(30), pictures.arrays["a"], one)
     assert (whole(found, SIZE) == expected).all()
-    made.close(1)
-
-
-def test_what_is_done_later_is_delivered(tmp_path, pictures, model):
-    delivered = {}
-
-    def deliver(config, done, answers):
-        if done["id"] == 2 and not delivered:
-            raise ImageError("Not now.")
-        delivered[done["id"]] = (config.label, answers)
-
-    made = annotator(tmp_path, pictures, model, deliver=deliver)
-    tasks = [task(2, "b"), task(1, "a")]
-    assert made.batch(Config(), tasks, 0) == [None, None]
-    wait_until(lambda: made._batches.later.idle)
-    assert set(delivered) == {1}
-    assert is_right(delivered[1][1], pictures)
-    decodes = model.decodes
-    assert is_right(made.batch(Config(), tasks[:1], 60)[0], pictures, "b")
-    assert model.decodes == decodes  # what could not be delivered is kept
     made.close(1)
 
 
