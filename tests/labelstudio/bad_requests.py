@@ -121,7 +121,7 @@ REGIONS = [
     Row("a point at a text", with_value(x="12"), 400, "x"),
     Row("a point at true", with_value(x=True), 400, "x"),
     Row("a point at infinity", b"1e999", 400, ""),
-    Row("1000 points", body(*[region(x=n / 10, y=5.0) for n in range(1000)]), 400, "at most 200"),
+    Row("1000 points", body(*[region(x=n / 10, y=5.0) for n in range(1000)]), 400, "at most 100"),
     Row("a box without a width", with_value("rectanglelabels", width=None), 400, "width"),
 ]
 """Prompts that cannot be understood."""
