@@ -1,6 +1,9 @@
 """What flows through the backend: frozen, in pixels of the upright picture, no JSON."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +11,7 @@ from numpy.typing import NDArray
 from sam_plugins import Interaction
 from sam_plugins.types import Box, Image, Size
 
-__all__ = ["Ask", "Found", "LoadedPicture", "Picture"]
+__all__ = ["Ask", "Found", "LoadedPicture", "Picture", "PicturesPort", "mean_score"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +91,17 @@ class Found:
     box: Box
     size: Size
     score: float
+
+
+class PicturesPort(Protocol):
+    """Reads pictures; safe to share between threads."""
+
+    def load(self, picture: Picture) -> LoadedPicture:
+        """The pixels; blocks, and raises ImageError."""
+        ...
+
+
+def mean_score(scores: Sequence[float]) -> float | None:
+    """The score of a prediction: the mean of its objects', None where there are none."""
+    finite = [float(score) for score in scores if math.isfinite(score)]
+    return sum(finite) / len(finite) if finite else None

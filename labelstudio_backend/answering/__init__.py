@@ -4,7 +4,7 @@ from labelstudio_backend.answering.annotator import Annotator
 from labelstudio_backend.answering.kept_models import rollback
 from labelstudio_backend.answering.meters import Meters, NoMeters
 from labelstudio_backend.answering.model import CurrentModel, OpenModel
-from labelstudio_backend.answering.values import Answers, PicturesPort, Question
+from labelstudio_backend.answering.values import Answers, Question
 from labelstudio_backend.answering.waiting_room import StoppedError
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Meters",
     "NoMeters",
     "OpenModel",
-    "PicturesPort",
     "Question",
     "StoppedError",
     "rollback",

@@ -11,12 +11,12 @@ from labelstudio_backend.answering.meters import Meters, NoMeters
 from labelstudio_backend.answering.model import CurrentModel, OpenModel, open_shared
 from labelstudio_backend.answering.preparing import Preparing
 from labelstudio_backend.answering.sessions import SESSION_BYTES, Session, Sessions
-from labelstudio_backend.answering.values import Answers, PicturesPort, Question
+from labelstudio_backend.answering.values import Answers, Question
 from labelstudio_backend.answering.waiting_room import Place, Rank, SupersededError, WaitingRoom
 from labelstudio_backend.answering.whole import annotate_task
 from labelstudio_backend.errors import BusyError
 from labelstudio_backend.settings import Settings
-from labelstudio_backend.values import Ask, Found, Picture
+from labelstudio_backend.values import Ask, Found, Picture, PicturesPort
 from sam_plugins import open_store
 from sam_plugins.errors import PromptError
 from sam_plugins.ports import EmbeddingStore

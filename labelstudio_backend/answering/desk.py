@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from labelstudio_backend.answering.meters import Meters
 from labelstudio_backend.answering.model import CurrentModel
 from labelstudio_backend.answering.sessions import Session, Sessions
-from labelstudio_backend.answering.values import PicturesPort
 from labelstudio_backend.answering.waiting_room import Rank, WaitingRoom
-from labelstudio_backend.values import Ask, Found, LoadedPicture, Picture
+from labelstudio_backend.values import Ask, Found, LoadedPicture, Picture, PicturesPort
 from sam_plugins.types import Box
 
 __all__ = ["Desk"]

@@ -2,20 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
-from labelstudio_backend.values import Ask, Found, LoadedPicture, Picture
+from labelstudio_backend.values import Ask, Found, Picture
 from sam_plugins.types import Size
 
-__all__ = ["Answers", "PicturesPort", "Question"]
-
-
-class PicturesPort(Protocol):
-    """Reads pictures; safe to share between threads."""
-
-    def load(self, picture: Picture) -> LoadedPicture:
-        """The pixels; blocks, and raises ImageError."""
-        ...
+__all__ = ["Answers", "Question"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ import re
 import socket
 from urllib.parse import urlsplit
 
-__all__ = ["advice", "dotless", "recipe", "refused_block"]
+__all__ = ["REFUSED", "advice", "dotless", "recipe", "refused_block"]
 
 _BLOCK = re.compile(r"reserved network address \(block: ([0-9a-fA-F.:/]+)\)")
 
-_REFUSED = [
+REFUSED = [
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -45,6 +45,7 @@ _REFUSED = [
     "fe80::/10",
     "ff00::/8",
 ]
+"""What Label Studio 1.23.2 refuses unless it is told otherwise."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -93,7 +94,7 @@ def recipe(address: str) -> str:
     """The networks that Label Studio refuses, with a hole for one address."""
     hole = ipaddress.ip_network(address)
     networks: list[Network] = []
-    for text in _REFUSED:
+    for text in REFUSED:
         network: Network = ipaddress.ip_network(text)
         if network.version == hole.version and hole.subnet_of(network):  # type: ignore[arg-type]
             networks += sorted(network.address_exclude(hole))  # type: ignore[arg-type]

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from labelstudio_backend.controls import LabelConfig, read_config, task_data
 from labelstudio_backend.learning.intake import Intake, Submitted
 from labelstudio_backend.learning.selection import mask_image, regions_of
 from labelstudio_backend.learning.training_folder import TrainingFolder
-from labelstudio_backend.values import LoadedPicture, Picture
+from labelstudio_backend.values import Picture, PicturesPort
 from sam_plugins.errors import SamPluginsError
 
 __all__ = ["Exported", "PicturesPort", "State", "export_annotations"]
@@ -22,14 +22,6 @@ State = Literal["written", "unchanged", "empty", "failed"]
 
 _LAYOUT = 1
 """Raised when the same annotation would give other files."""
-
-
-class PicturesPort(Protocol):
-    """What reads pictures."""
-
-    def load(self, picture: Picture) -> LoadedPicture:
-        """The picture, upright; `SamPluginsError` if it cannot be had."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,12 @@
 """The model as what a run calls for each task."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
 from labelstudio_backend.controls import LabelConfig, write_regions
 from labelstudio_backend.errors import ConfigError
-from labelstudio_backend.values import Ask, Found
+from labelstudio_backend.values import Ask, Found, mean_score
 
 __all__ = ["AnnotatorPort", "TaskAnnotator", "check_choices"]
 
@@ -81,7 +80,7 @@ class TaskAnnotator:
             return [], None
         labelled = [(self._labelled(ask), found) for ask, found in answers]
         regions = write_regions(self._config, labelled, self._version)
-        return regions, _mean([found.score for _, found in answers])
+        return regions, mean_score([found.score for _, found in answers])
 
     def _labelled(self, ask: Ask) -> Ask:
         if self._label is None or (ask.label is not None and self._mode != "everything"):
@@ -116,8 +115,3 @@ def check_choices(config: LabelConfig, mode: str | None, label: str | None) -> N
         raise ConfigError(
             'The labelling config says sam_predict="none" for every picture: give --mode.'
         )
-
-
-def _mean(scores: Sequence[float]) -> float | None:
-    finite = [float(score) for score in scores if math.isfinite(score)]
-    return sum(finite) / len(finite) if finite else None

@@ -1,11 +1,11 @@
 """What Label Studio's requests and this backend's answers are made of."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from labelstudio_backend.errors import RequestError
+from labelstudio_backend.values import mean_score
 
 __all__ = ["PredictRequest", "label_config", "prediction", "predictions", "read_event"]
 
@@ -91,10 +91,9 @@ def prediction(
     regions: list[dict[str, Any]], scores: Sequence[float], model_version: str
 ) -> dict[str, Any]:
     """One task's prediction; its score is the mean of its objects', None without objects."""
-    finite = [float(score) for score in scores if math.isfinite(score)]
     return {
         "result": regions,
-        "score": sum(finite) / len(finite) if finite else None,
+        "score": mean_score(scores),
         "model_version": model_version,
     }
 

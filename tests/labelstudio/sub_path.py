@@ -1,15 +1,15 @@
 """A proxy that puts a server below a path, as teams do it."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import requests
+from loopback_server import LoopbackServer
 
 HOP = {"connection", "keep-alive", "transfer-encoding", "content-encoding", "content-length"}
 
 
-class SubPath:
+class SubPath(LoopbackServer):
     """Listens on a free port, takes the path away and passes requests on to `target`."""
 
     def __init__(self, path: str) -> None:
@@ -48,14 +48,4 @@ class SubPath:
 
             do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = pass_on
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}{path}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Handler, path)

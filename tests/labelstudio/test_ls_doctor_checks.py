@@ -336,7 +336,7 @@ def test_a_recipe_refuses_all_that_label_studio_refuses_but_one(address: str) ->
     # Together with the hole they are the usual list again.
     whole = [*made, ipaddress.ip_network(address)]
     for version in (4, 6):
-        usual = [n for n in map(ipaddress.ip_network, networks._REFUSED) if n.version == version]
+        usual = [n for n in map(ipaddress.ip_network, networks.REFUSED) if n.version == version]
         again = [network for network in whole if network.version == version]
         collapse = ipaddress.collapse_addresses
         assert list(collapse(again)) == list(collapse(usual))

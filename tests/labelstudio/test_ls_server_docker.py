@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from labelstudio_backend.doctor.networks import REFUSED
 from labelstudio_backend.server.auth import check_listening
 from labelstudio_backend.settings import Settings
 
@@ -17,41 +18,6 @@ ROOT = Path(__file__).parents[2]
 BACKEND = ROOT / "labelstudio_backend"
 DOCKERFILE = (BACKEND / "Dockerfile").read_text()
 OURS = "172.31.250.10"
-
-# What Label Studio 1.23.2 refuses unless it is told otherwise.
-REFUSED = [
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.0.2.0/24",
-    "192.88.99.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "198.51.100.0/24",
-    "203.0.113.0/24",
-    "224.0.0.0/4",
-    "233.252.0.0/24",
-    "240.0.0.0/4",
-    "255.255.255.255/32",
-    "::/128",
-    "::1/128",
-    "::ffff:0:0/96",
-    "::ffff:0:0:0/96",
-    "64:ff9b::/96",
-    "64:ff9b:1::/48",
-    "100::/64",
-    "2001::/32",
-    "2001:20::/28",
-    "2001:db8::/32",
-    "2002::/16",
-    "fc00::/7",
-    "fe80::/10",
-    "ff00::/8",
-]
 
 
 @pytest.fixture
