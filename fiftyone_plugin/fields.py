@@ -1,0 +1,52 @@
+"""Names of what this adapter writes into a dataset: one place, so that views and rooms agree."""
+
+__all__ = [
+    "MASK_ATTRIBUTES",
+    "MODEL_ID",
+    "PROMPT_ID",
+    "REVIEW",
+    "RUN_ID",
+    "reason_field",
+    "run_field",
+    "status_field",
+]
+
+PROMPT_ID = "prompt_id"
+"""Attribute of a Detection: id of the label that asked for it."""
+
+RUN_ID = "run_id"
+"""Attribute of a Detection: the run that wrote it."""
+
+MODEL_ID = "model_id"
+"""Attribute of a Detection: content hash of the model that answered."""
+
+REVIEW = "review"
+"""Attribute of a Detection: "accepted" or "rejected"; missing while nobody has said."""
+
+MASK_ATTRIBUTES = (
+    "stability_score",
+    "area",
+    "components",
+    "holes",
+    "touches_border",
+    "box_iou_before",
+    "box_iou_after",
+    "outside_box",
+)
+"""Attributes of a Detection that are named as the fields of `Quality`; `predicted_iou` is its
+`confidence`."""
+
+
+def status_field(label_field: str) -> str:
+    """Sample field with what a run made of the sample: a value of `Status`."""
+    return f"{label_field}_status"
+
+
+def reason_field(label_field: str) -> str:
+    """Sample field with the sentence that says why objects, or all of it, have no masks."""
+    return f"{label_field}_reason"
+
+
+def run_field(label_field: str) -> str:
+    """Sample field with the id of the run that wrote the sample's labels."""
+    return f"{label_field}_run"

@@ -1,0 +1,114 @@
+"""FiftyOne with a real MongoDB of the tests' own."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from database import environment, mongod_program, running_mongod
+from PIL import Image
+
+from sam_plugins.testing import FakeSegmenter
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str | None]:
+    """The URI of a running server, or None where there is none to run."""
+    if mongod_program() is None:
+        yield None
+        return
+    with running_mongod(tmp_path_factory.mktemp("mongod")) as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def fiftyone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Home, plugins, zoo and files of the FiftyOne of this test run."""
+    return tmp_path_factory.mktemp("fiftyone")
+
+
+@pytest.fixture
+def fiftyone_environment(
+    fiftyone_here: Any, mongod: str | None, fiftyone_folder: Path
+) -> dict[str, str]:
+    """Environment for other processes that use the same database."""
+    assert mongod is not None
+    return environment(mongod, fiftyone_folder)
+
+
+@pytest.fixture
+def fiftyone_here(require: Any, mongod: str | None, fiftyone_folder: Path) -> Any:
+    """The module `fiftyone` of this process, connected to the tests' server."""
+    require("mongod", mongod is not None)
+    assert mongod is not None
+    for name, value in environment(mongod, fiftyone_folder).items():
+        if name.startswith("FIFTYONE_"):
+            os.environ[name] = value
+    fo = require("fiftyone")
+    fo.config.database_uri = mongod
+    fo.config.do_not_track = True
+    fo.config.database_validation = False
+    fo.config.default_dataset_dir = os.environ["FIFTYONE_DEFAULT_DATASET_DIR"]
+    fo.config.plugins_dir = os.environ["FIFTYONE_PLUGINS_DIR"]
+    fo.config.model_zoo_dir = os.environ["FIFTYONE_MODEL_ZOO_DIR"]
+    return fo
+
+
+@pytest.fixture
+def make_dataset(fiftyone_here: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """``make_dataset(count, boxes)``: pictures of discs, each with boxes around them.
+
+    Field `boxes` holds the Detections: label "disc", index, an attribute `group`, and one tag.
+    """
+    fo = fiftyone_here
+    made = []
+
+    def make(count: int = 3, boxes: int = 2, size: tuple[int, int] = (96, 128)) -> Any:
+        dataset = fo.Dataset(persistent=True)
+        made.append(dataset.name)
+        height, width = size
+        samples = []
+        for number in range(count):
+            random = np.random.default_rng(number)
+            picture = np.full((height, width, 3), 40, np.uint8)
+            rows, columns = np.mgrid[:height, :width]
+            detections = []
+            for index in range(boxes):
+                radius = int(random.integers(8, 16))
+                x = int(random.integers(radius, width - radius))
+                y = int(random.integers(radius, height - radius))
+                picture[(rows - y) ** 2 + (columns - x) ** 2 <= radius**2] = random.integers(
+                    120, 255, 3
+                )
+                box = [(x - radius) / width, (y - radius) / height]
+                box += [(2 * radius + 1) / width, (2 * radius + 1) / height]
+                detections.append(
+                    fo.Detection(
+                        label="disc",
+                        bounding_box=box,
+                        index=index,
+                        tags=["drawn"],
+                        group="ab"[index % 2],
+                    )
+                )
+            path = tmp_path / f"discs-{len(made)}-{number}.png"
+            Image.fromarray(picture).save(path)
+            samples.append(
+                fo.Sample(filepath=str(path), boxes=fo.Detections(detections=detections))
+            )
+        dataset.add_samples(samples, progress=False)
+        dataset.compute_metadata(progress=False)
+        return dataset
+
+    yield make
+    for name in made:
+        if fo.dataset_exists(name):
+            fo.delete_dataset(name)
+
+
+@pytest.fixture
+def segmenter() -> FakeSegmenter:
+    """A segmenter without a model: it answers by rule, at once."""
+    return FakeSegmenter()
