@@ -21,6 +21,7 @@ __all__ = [
     "crop_to_rle",
     "mask_to_rle",
     "rle_area",
+    "rle_to_box",
     "rle_to_crop",
     "rle_to_mask",
     "rle_to_runs",
@@ -155,26 +156,49 @@ def rle_to_crop(rle: Rle) -> tuple[NDArray[np.bool_], Box]:
     ImageError
         As `rle_to_mask`.
     """
+    begin, end = _filled(rle)
+    x0, y0, x1, y1 = box = _extent(begin, end, _size(rle)[0])
+    if not len(begin):
+        return np.zeros((0, 0), bool), box
+    rows, columns = y1 - y0, x1 - x0
+    flips = np.empty(2 * len(begin), np.int64)
+    flips[::2] = (begin[:, 0] - x0) * rows + begin[:, 1] - y0
+    flips[1::2] = (end[:, 0] - x0) * rows + end[:, 1] - y0 + 1
+    inside = np.diff(flips, prepend=0, append=columns * rows)
+    return np.ascontiguousarray(_flat(inside).reshape(columns, rows).T), box
+
+
+def rle_to_box(rle: Rle) -> Box:
+    """The mask's bounding box: xyxy, x1 and y1 exclusive; zeros for an empty mask.
+
+    No pixel is made: the memory that this takes depends on the number of runs alone.
+
+    Raises
+    ------
+    ImageError
+        As `rle_to_mask`.
+    """
+    return _extent(*_filled(rle), _size(rle)[0])
+
+
+def _filled(rle: Rle) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n, 2) column and row of the first pixel of each run of the mask, and those of the last."""
     height, _ = _size(rle)
     runs = _runs(rle)
     edges = np.cumsum(runs)
     filled = runs[1::2] > 0
     begin, end = edges[:-1:2][filled], edges[1::2][filled] - 1
+    return np.stack(np.divmod(begin, height), 1), np.stack(np.divmod(end, height), 1)
+
+
+def _extent(begin: NDArray[np.int64], end: NDArray[np.int64], height: int) -> Box:
     if not len(begin):
-        return np.zeros((0, 0), bool), (0, 0, 0, 0)
-    first_column, first_row = np.divmod(begin, height)
-    last_column, last_row = np.divmod(end, height)
-    x0, x1 = int(first_column[0]), int(last_column[-1]) + 1
+        return 0, 0, 0, 0
+    x0, x1 = int(begin[0, 0]), int(end[-1, 0]) + 1
     # A run that goes on in the next column takes up the last row and the first.
-    y0, y1 = int(first_row.min()), int(last_row.max()) + 1
-    if (first_column != last_column).any():
-        y0, y1 = 0, height
-    flips = np.empty(2 * len(begin), np.int64)
-    flips[::2] = (first_column - x0) * (y1 - y0) + first_row - y0
-    flips[1::2] = (last_column - x0) * (y1 - y0) + last_row - y0 + 1
-    inside = np.diff(flips, prepend=0, append=(x1 - x0) * (y1 - y0))
-    columns = _flat(inside).reshape(x1 - x0, y1 - y0)
-    return np.ascontiguousarray(columns.T), (x0, y0, x1, y1)
+    if (begin[:, 0] != end[:, 0]).any():
+        return x0, 0, x1, height
+    return x0, int(begin[:, 1].min()), x1, int(end[:, 1].max()) + 1
 
 
 def rle_area(rle: Rle) -> int:
@@ -213,7 +237,9 @@ def _runs(rle: Rle) -> NDArray[np.int64]:
     counts = rle.get("counts")
     if isinstance(counts, str | bytes):
         runs = _decompress(counts)
-    elif isinstance(counts, list) and all(isinstance(n, int) for n in counts):
+    elif isinstance(counts, list) and all(
+        isinstance(n, int) and abs(n) <= _MAX_PIXELS for n in counts
+    ):
         runs = np.array(counts, np.int64)
     else:
         raise ImageError(
