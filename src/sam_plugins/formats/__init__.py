@@ -27,6 +27,7 @@ from sam_plugins.formats.measurements import Measurements, measure_labels, write
 from sam_plugins.formats.outlines import Outline, fill_rings, mask_outlines
 from sam_plugins.formats.polygons import SimplifiedPolygons, simplified_polygons
 from sam_plugins.formats.published import OutputMode, record_to_published
+from sam_plugins.formats.ring_runs import rings_to_rle
 from sam_plugins.formats.rle import (
     crop_to_rle,
     mask_to_rle,
@@ -47,6 +48,15 @@ from sam_plugins.formats.sa1b_folder import (
 )
 from sam_plugins.formats.strangers import check_file_name
 from sam_plugins.formats.whole import whole_file, whole_folder
+from sam_plugins.formats.yolo_data import YoloData, read_yolo_data, write_yolo_data
+from sam_plugins.formats.yolo_seg import (
+    YoloObject,
+    from_yolo_labels,
+    read_yolo_labels,
+    to_yolo_labels,
+    write_yolo_labels,
+    yolo_label_name,
+)
 
 __all__ = [
     "CocoImage",
@@ -59,6 +69,8 @@ __all__ = [
     "PlaneIndex",
     "Sa1bImage",
     "SimplifiedPolygons",
+    "YoloData",
+    "YoloObject",
     "brush_rle_to_crop",
     "check_file_name",
     "crop_to_brush_rle",
@@ -69,6 +81,7 @@ __all__ = [
     "from_coco",
     "from_geojson",
     "from_sa1b",
+    "from_yolo_labels",
     "label_image_objects",
     "label_image_to_records",
     "mask_outlines",
@@ -83,8 +96,11 @@ __all__ = [
     "read_roi_zip",
     "read_sa1b",
     "read_sa1b_folder",
+    "read_yolo_data",
+    "read_yolo_labels",
     "record_to_published",
     "records_to_label_image",
+    "rings_to_rle",
     "rle_area",
     "rle_to_box",
     "rle_to_crop",
@@ -98,6 +114,7 @@ __all__ = [
     "to_coco",
     "to_feature",
     "to_sa1b",
+    "to_yolo_labels",
     "whole_file",
     "whole_folder",
     "write_coco",
@@ -109,4 +126,7 @@ __all__ = [
     "write_roi_zip",
     "write_sa1b",
     "write_sa1b_folder",
+    "write_yolo_data",
+    "write_yolo_labels",
+    "yolo_label_name",
 ]
