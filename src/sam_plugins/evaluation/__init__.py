@@ -1,5 +1,10 @@
 """How good is a segmenter? Prompts from known objects, scores, and tables with intervals."""
 
+from sam_plugins.evaluation.average_precision import (
+    PrecisionReport,
+    PrecisionScores,
+    average_precision,
+)
 from sam_plugins.evaluation.baselines import BaselineSettings
 from sam_plugins.evaluation.dataset import (
     LabelledImage,
@@ -8,6 +13,15 @@ from sam_plugins.evaluation.dataset import (
     read_folder,
     read_split,
 )
+from sam_plugins.evaluation.matching import (
+    COCO_THRESHOLDS,
+    SIZE_CLASSES,
+    ImageMatches,
+    MatchSettings,
+    match_image,
+)
+from sam_plugins.evaluation.metrics import crop_boundary_iou, crop_iou
+from sam_plugins.evaluation.objects import Crop, ScoredMask
 from sam_plugins.evaluation.report import (
     Margin,
     ObjectScore,
@@ -22,21 +36,33 @@ from sam_plugins.evaluation.statistics import Estimate, cluster_mean, paired_dif
 from sam_plugins.evaluation.tuning import tune_baselines
 
 __all__ = [
+    "COCO_THRESHOLDS",
+    "SIZE_CLASSES",
     "BaselineSettings",
+    "Crop",
     "Estimate",
+    "ImageMatches",
     "LabelledImage",
     "LabelledSample",
     "Margin",
+    "MatchSettings",
     "ObjectScore",
+    "PrecisionReport",
+    "PrecisionScores",
     "Report",
     "Row",
+    "ScoredMask",
+    "average_precision",
     "by_group",
     "by_set",
     "by_size",
     "cluster_mean",
+    "crop_boundary_iou",
+    "crop_iou",
     "evaluate_baselines",
     "evaluate_segmenter",
     "load_labelled",
+    "match_image",
     "paired_difference",
     "read_folder",
     "read_split",
