@@ -6,6 +6,7 @@ from sam_plugins.evaluation.average_precision import (
     average_precision,
 )
 from sam_plugins.evaluation.baselines import BaselineSettings
+from sam_plugins.evaluation.comparison import GroupRow, GroupTable, Verdict
 from sam_plugins.evaluation.dataset import (
     LabelledImage,
     LabelledSample,
@@ -13,6 +14,7 @@ from sam_plugins.evaluation.dataset import (
     read_folder,
     read_split,
 )
+from sam_plugins.evaluation.groups import group_table, quantile_bins
 from sam_plugins.evaluation.matching import (
     COCO_THRESHOLDS,
     SIZE_CLASSES,
@@ -22,6 +24,7 @@ from sam_plugins.evaluation.matching import (
 )
 from sam_plugins.evaluation.metrics import crop_boundary_iou, crop_iou
 from sam_plugins.evaluation.objects import Crop, ScoredMask
+from sam_plugins.evaluation.precision_groups import precision_groups
 from sam_plugins.evaluation.report import (
     Margin,
     ObjectScore,
@@ -41,6 +44,8 @@ __all__ = [
     "BaselineSettings",
     "Crop",
     "Estimate",
+    "GroupRow",
+    "GroupTable",
     "ImageMatches",
     "LabelledImage",
     "LabelledSample",
@@ -52,6 +57,7 @@ __all__ = [
     "Report",
     "Row",
     "ScoredMask",
+    "Verdict",
     "average_precision",
     "by_group",
     "by_set",
@@ -61,9 +67,12 @@ __all__ = [
     "crop_iou",
     "evaluate_baselines",
     "evaluate_segmenter",
+    "group_table",
     "load_labelled",
     "match_image",
     "paired_difference",
+    "precision_groups",
+    "quantile_bins",
     "read_folder",
     "read_split",
     "score_images",

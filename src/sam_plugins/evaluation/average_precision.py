@@ -123,6 +123,14 @@ class RankedClass:
                 result[part, level] = _interpolated(drawn, outcome, needed)
         return result
 
+    def of(self, chosen: NDArray[np.bool_]) -> "RankedClass":
+        """The same of some images only, (N,) bool, counted anew in their order."""
+        kept = chosen[self.images]
+        place = np.cumsum(chosen) - 1
+        return RankedClass(
+            place[self.images[kept]], self.outcomes[:, :, kept], self.n_truths[:, chosen]
+        )
+
     def recalls(self, size_class: int = 0) -> NDArray[np.float64]:
         """(T,) float64, part of the objects that is found; NaN without an object."""
         n_truths = self.n_truths[size_class].sum()
