@@ -9,7 +9,7 @@ from sam_plugins.evaluation import (
     match_image,
     precision_groups,
 )
-from sam_plugins.evaluation.average_precision import rank_classes
+from sam_plugins.evaluation.precision import rank_classes
 
 SIZE = (64, 64)
 

@@ -1,10 +1,5 @@
 """How good is a segmenter? Prompts from known objects, scores, and tables with intervals."""
 
-from sam_plugins.evaluation.average_precision import (
-    PrecisionReport,
-    PrecisionScores,
-    average_precision,
-)
 from sam_plugins.evaluation.baselines import BaselineSettings
 from sam_plugins.evaluation.comparison import GroupRow, GroupTable, Verdict
 from sam_plugins.evaluation.dataset import (
@@ -24,7 +19,12 @@ from sam_plugins.evaluation.matching import (
 )
 from sam_plugins.evaluation.metrics import crop_boundary_iou, crop_iou
 from sam_plugins.evaluation.objects import Crop, ScoredMask
-from sam_plugins.evaluation.precision_groups import precision_groups
+from sam_plugins.evaluation.precision import (
+    PrecisionReport,
+    PrecisionScores,
+    average_precision,
+)
+from sam_plugins.evaluation.precision_table import precision_groups
 from sam_plugins.evaluation.report import (
     Margin,
     ObjectScore,

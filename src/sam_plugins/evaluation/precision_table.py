@@ -2,6 +2,11 @@
 
 What `match_image` found in an image does not depend on other images. A draw of the bootstrap
 therefore only counts each image so many times; nothing is matched twice.
+
+The fewer the images, the higher AP comes out by chance: its envelope takes the highest precision
+that is left. A draw, in which some images are missing, is too high by about as much as the
+estimate itself, so that the intervals are basic ones (Davison and Hinkley, Bootstrap Methods and
+their Application, 1997, section 5.2), which mirror the draws at the estimate.
 """
 
 from collections.abc import Sequence
@@ -11,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_plugins.errors import DatasetError
-from sam_plugins.evaluation.average_precision import RankedClass, mean_known, rank_classes
 from sam_plugins.evaluation.comparison import (
     GroupTable,
     Side,
@@ -20,6 +24,7 @@ from sam_plugins.evaluation.comparison import (
     judged,
 )
 from sam_plugins.evaluation.matching import SIZE_CLASSES, ImageMatches
+from sam_plugins.evaluation.precision import RankedClass, mean_known, rank_classes
 from sam_plugins.evaluation.statistics import Estimate
 
 __all__ = ["precision_groups"]
@@ -88,35 +93,34 @@ def precision_groups(
         min(own.sum(), other.sum()) >= max(min_images, 2) and name != reference
         for name, own, other in zip(names, members, others, strict=True)
     ]
-    inside = [_Part.of(classes, own) for own in members]
-    outside = [
-        _Part.of(classes, other) if wanted else None
-        for other, wanted in zip(others, compared, strict=True)
+    # One group's rest can be another group, and a reference is the other side of all.
+    wanted = [own.tobytes() for own in members]
+    opposite = [
+        other.tobytes() if against else None
+        for other, against in zip(others, compared, strict=True)
     ]
-    own_draws = np.full((resamples, len(names)), np.nan)
-    other_draws = np.full((resamples, len(names)), np.nan)
+    masks = dict(zip(wanted, members, strict=True)) | {
+        key: other for key, other in zip(opposite, others, strict=True) if key is not None
+    }
+    parts = {key: _Part.of(classes, mask) for key, mask in masks.items()}
+    draws = {key: np.full(resamples, np.nan) for key in parts}
     done = 0
     for drawn in draw_images(len(matches), resamples, seed):
-        rows = slice(done, done + len(drawn))
+        for key, part in parts.items():
+            draws[key][done : done + len(drawn)] = part.ap(drawn)
         done += len(drawn)
-        for index, (own, other) in enumerate(zip(inside, outside, strict=True)):
-            if len(own.images) > 1:
-                own_draws[rows, index] = own.ap(drawn)
-            if other is not None:
-                other_draws[rows, index] = other.ap(drawn)
     once = np.ones((1, len(matches)), np.int64)
-    sides = []
-    for index, (own, other) in enumerate(zip(inside, outside, strict=True)):
-        ap = float(own.ap(once)[0])
-        sides.append(
-            Side(
-                group=str(names[index]),
-                estimate=own.estimate(ap, own_draws[:, index], confidence),
-                other_images=0 if names[index] == reference else int(others[index].sum()),
-                difference=ap - float(other.ap(once)[0]) if other else np.nan,
-                draws=own_draws[:, index] - other_draws[:, index] if other else None,
-            )
+    aps = {key: float(part.ap(once)[0]) for key, part in parts.items()}
+    sides = [
+        Side(
+            group=str(name),
+            estimate=parts[own].estimate(aps[own], draws[own], confidence),
+            other_images=0 if name == reference else int(other_images.sum()),
+            difference=aps[own] - aps[other] if other else np.nan,
+            draws=_mirrored(draws[own] - draws[other], aps[own] - aps[other]) if other else None,
         )
+        for name, own, other, other_images in zip(names, wanted, opposite, others, strict=True)
+    ]
     return judged(
         sides, reference=reference, min_images=min_images, confidence=confidence, widen=widen
     )
@@ -143,9 +147,12 @@ class _Part:
         return mean_known(np.stack(found), axis=(0, 2))
 
     def estimate(self, ap: float, draws: NDArray[np.float64], confidence: float) -> Estimate:
+        """The AP of these images with its interval, which ends at 0 and 1."""
         tail = (1 - confidence) / 2
         known = draws[~np.isnan(draws)]
-        low, high = np.quantile(known, (tail, 1 - tail)) if len(known) else (np.nan, np.nan)
+        low = high = np.nan
+        if len(known) and len(self.images) > 1:
+            low, high = np.clip(np.quantile(_mirrored(known, ap), (tail, 1 - tail)), 0, 1)
         return Estimate(
             mean=ap,
             low=float(low),
@@ -153,6 +160,11 @@ class _Part:
             n_objects=int(sum(one.n_truths.sum() for one in self.classes)),
             n_clusters=len(self.images),
         )
+
+
+def _mirrored(draws: NDArray[np.float64], point: float) -> NDArray[np.float64]:
+    """The draws on the other side of the estimate: what makes a percentile interval a basic one."""
+    return 2 * point - draws
 
 
 def _chosen(

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _RECALLS = np.linspace(0, 1, 101)
-_CELLS_AT_ONCE = 1 << 21
+_CELLS_AT_ONCE = 1 << 16  # what is looked at several times over stays in the cache
 _MEANS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 
 
@@ -113,14 +113,17 @@ class RankedClass:
         """
         outcomes, truths = self.outcomes[size_class], weights @ self.n_truths[size_class]
         result = np.full((len(weights), len(outcomes)), np.nan)
+        levels = [(np.flatnonzero(outcome > 0), outcome >= 0) for outcome in outcomes]
         rows = np.flatnonzero(truths)
         step = max(1, _CELLS_AT_ONCE // max(1, len(self.images)))
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
             drawn = weights[part][:, self.images]
+            answers = np.cumsum(drawn, axis=1)
             needed = _needed(truths[part])
-            for level, outcome in enumerate(outcomes):
-                result[part, level] = _interpolated(drawn, outcome, needed)
+            for level, (hits, counts) in enumerate(levels):
+                counted = answers if counts.all() else np.cumsum(drawn * counts, axis=1)
+                result[part, level] = _interpolated(drawn[:, hits], counted[:, hits], needed)
         return result
 
     def of(self, chosen: NDArray[np.bool_]) -> "RankedClass":
@@ -209,16 +212,18 @@ def _needed(n_truths: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _interpolated(
-    drawn: NDArray[np.int64], outcome: NDArray[np.int8], needed: NDArray[np.int64]
+    drawn: NDArray[np.int64], answers: NDArray[np.int64], needed: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Mean precision at the 101 recalls.
+
+    Precision is highest where an object has just been found: nothing else need be looked at.
 
     Parameters
     ----------
     drawn
-        (B, D), how often each prediction counts.
-    outcome
-        (D,).
+        (B, P), how often each prediction counts that found an object.
+    answers
+        (B, P), how many predictions were given up to and with it.
     needed
         (B, 101), at least 1: how many objects make each recall.
 
@@ -226,21 +231,18 @@ def _interpolated(
     -------
     (B,) float64.
     """
-    hits = np.flatnonzero(outcome > 0)
-    if not len(hits):
+    n_hits = drawn.shape[1]
+    if not n_hits:
         return np.zeros(len(drawn))
-    # Precision is highest where an object has just been found: nothing else need be looked at.
-    found = np.cumsum(drawn[:, hits], axis=1)
-    counted = drawn if (outcome >= 0).all() else drawn * (outcome >= 0)
-    answers = np.cumsum(counted, axis=1)[:, hits]
+    found = np.cumsum(drawn, axis=1)
     precision = found / np.maximum(answers, 1)
     best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     # One search for all rows: each row's numbers lie above those of the row before.
     row = np.arange(len(found))[:, None] * (max(found[:, -1].max(), needed.max()) + 1)
     place = np.searchsorted((found + row).ravel(), needed + row)
-    place -= np.arange(len(found))[:, None] * len(hits)
-    reached = place < len(hits)
-    values = np.take_along_axis(best, np.minimum(place, len(hits) - 1), axis=1)
+    place -= np.arange(len(found))[:, None] * n_hits
+    reached = place < n_hits
+    values = np.take_along_axis(best, np.minimum(place, n_hits - 1), axis=1)
     mean: NDArray[np.float64] = (values * reached).sum(axis=1) / len(_RECALLS)
     return mean
 
