@@ -9,6 +9,12 @@ from sam_plugins.evaluation.dataset import (
     read_folder,
     read_split,
 )
+from sam_plugins.evaluation.duplicates import (
+    DuplicateGroup,
+    DuplicatePair,
+    find_duplicates,
+    group_duplicates,
+)
 from sam_plugins.evaluation.groups import group_table, quantile_bins
 from sam_plugins.evaluation.matching import (
     COCO_THRESHOLDS,
@@ -43,6 +49,8 @@ __all__ = [
     "SIZE_CLASSES",
     "BaselineSettings",
     "Crop",
+    "DuplicateGroup",
+    "DuplicatePair",
     "Estimate",
     "GroupRow",
     "GroupTable",
@@ -67,6 +75,8 @@ __all__ = [
     "crop_iou",
     "evaluate_baselines",
     "evaluate_segmenter",
+    "find_duplicates",
+    "group_duplicates",
     "group_table",
     "load_labelled",
     "match_image",
