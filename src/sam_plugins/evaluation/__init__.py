@@ -3,8 +3,10 @@
 from sam_plugins.evaluation.baselines import BaselineSettings
 from sam_plugins.evaluation.comparison import GroupRow, GroupTable, Verdict
 from sam_plugins.evaluation.dataset import (
+    KnownImage,
     LabelledImage,
     LabelledSample,
+    Target,
     load_labelled,
     read_folder,
     read_split,
@@ -40,7 +42,12 @@ from sam_plugins.evaluation.report import (
     by_set,
     by_size,
 )
-from sam_plugins.evaluation.runner import evaluate_baselines, evaluate_segmenter, score_images
+from sam_plugins.evaluation.runner import (
+    evaluate_baselines,
+    evaluate_segmenter,
+    score_images,
+    score_objects,
+)
 from sam_plugins.evaluation.statistics import Estimate, cluster_mean, paired_difference
 from sam_plugins.evaluation.tuning import tune_baselines
 
@@ -55,6 +62,7 @@ __all__ = [
     "GroupRow",
     "GroupTable",
     "ImageMatches",
+    "KnownImage",
     "LabelledImage",
     "LabelledSample",
     "Margin",
@@ -65,6 +73,7 @@ __all__ = [
     "Report",
     "Row",
     "ScoredMask",
+    "Target",
     "Verdict",
     "average_precision",
     "by_group",
@@ -86,5 +95,6 @@ __all__ = [
     "read_folder",
     "read_split",
     "score_images",
+    "score_objects",
     "tune_baselines",
 ]
