@@ -1,5 +1,13 @@
 """How good is a segmenter? Prompts from known objects, scores, and tables with intervals."""
 
+from sam_plugins.evaluation.agreement import (
+    Mistake,
+    MistakeKind,
+    MistakeSettings,
+    ObjectPair,
+    find_mistakes,
+    match_objects,
+)
 from sam_plugins.evaluation.baselines import BaselineSettings
 from sam_plugins.evaluation.comparison import GroupRow, GroupTable, Verdict
 from sam_plugins.evaluation.dataset import (
@@ -67,6 +75,10 @@ __all__ = [
     "LabelledSample",
     "Margin",
     "MatchSettings",
+    "Mistake",
+    "MistakeKind",
+    "MistakeSettings",
+    "ObjectPair",
     "ObjectScore",
     "PrecisionReport",
     "PrecisionScores",
@@ -85,10 +97,12 @@ __all__ = [
     "evaluate_baselines",
     "evaluate_segmenter",
     "find_duplicates",
+    "find_mistakes",
     "group_duplicates",
     "group_table",
     "load_labelled",
     "match_image",
+    "match_objects",
     "paired_difference",
     "precision_groups",
     "quantile_bins",
