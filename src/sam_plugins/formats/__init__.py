@@ -5,7 +5,13 @@ model.
 """
 
 from sam_plugins.formats.brush_rle import brush_rle_to_crop, crop_to_brush_rle
-from sam_plugins.formats.coco import CocoImage, from_coco, read_coco, to_coco, write_coco
+from sam_plugins.formats.coco import CocoImage, to_coco, write_coco
+from sam_plugins.formats.coco_reading import (
+    coco_categories,
+    from_coco,
+    read_coco,
+    read_coco_document,
+)
 from sam_plugins.formats.geojson import (
     ObjectNote,
     from_geojson,
@@ -73,6 +79,7 @@ __all__ = [
     "YoloObject",
     "brush_rle_to_crop",
     "check_file_name",
+    "coco_categories",
     "crop_to_brush_rle",
     "crop_to_rle",
     "decode_roi",
@@ -89,6 +96,7 @@ __all__ = [
     "measure_labels",
     "outlines_to_roi",
     "read_coco",
+    "read_coco_document",
     "read_geojson",
     "read_label_image",
     "read_label_tiff",
