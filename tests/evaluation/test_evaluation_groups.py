@@ -109,6 +109,9 @@ def test_too_few_images_say_nothing():
     assert rows[2].estimate.n_clusters == 3
     assert not math.isnan(rows[2].estimate.low)
     assert group_table(*scene, min_images=3).rows[2].difference is not None
+    single = [part[:-2] for part in scene]
+    rows = group_table(*single, min_images=1).rows
+    assert rows[2].sentence == "Too few images to say: 1, at least 2 are needed."
     few = group_table(*scene, reference="few").rows
     assert {row.verdict for row in few} == {"too few images", "reference"}
     assert "few has 3" in few[0].sentence

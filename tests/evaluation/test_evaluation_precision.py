@@ -1,6 +1,7 @@
 import contextlib
 import io
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,14 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from sam_plugins.errors import DatasetError
-from sam_plugins.evaluation import MatchSettings, ScoredMask, average_precision, match_image
+from sam_plugins.evaluation import (
+    MatchSettings,
+    ScoredMask,
+    average_precision,
+    find_duplicates,
+    find_mistakes,
+    match_image,
+)
 from sam_plugins.evaluation.metrics import band_width, boundary_band
 from sam_plugins.masks import mask_to_box
 
@@ -47,7 +55,9 @@ def scenes(seed, n_images=12):
             mask = np.zeros(SIZE, bool)
             mask[y : y + side, x : x + side] = rng.random() > 0.3
             mask[y : y + side // 3, x : x + side // 3] = True
-            truths.append(cut(mask, loose=2, label=label, is_crowd=bool(rng.random() < 0.15)))
+            for _ in range(rng.choice([1, 2], p=[0.85, 0.15])):  # a tie of IoU now and then
+                crowd = bool(rng.random() < 0.15)
+                truths.append(cut(mask, loose=2, label=label, is_crowd=crowd))
             for _ in range(rng.integers(0, 4)):
                 shift = rng.integers(-2, 3, 2)
                 moved = np.roll(mask, shift, (0, 1))
@@ -217,6 +227,34 @@ def test_matches_are_small_and_travel():
     assert len(data) < 3000
     again = average_precision([pickle.loads(data)])
     assert repr(again) == repr(average_precision([matches]))
+
+
+def test_a_large_image_with_many_objects_is_never_a_whole_mask():
+    size = (3000, 4000)
+    rng = np.random.default_rng(0)
+    masks = []
+    for number in range(500):
+        x, y = int(rng.integers(0, size[1] - 60)), int(rng.integers(0, size[0] - 60))
+        box, crop = (x, y, x + 60, y + 60), rng.random((60, 60)) > 0.1
+        masks.append(ScoredMask(crop=crop, box=box, score=float(rng.random()), id=str(number)))
+    settings = MatchSettings(max_detections=500, boundary=True)
+    tracemalloc.start()
+    try:
+        matches = match_image("1", masks, masks, size, settings)
+        pairs = find_duplicates([(mask.crop, mask.box) for mask in masks])
+        find_mistakes(masks, masks)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < size[0] * size[1]  # one whole mask
+    assert pairs == []
+    assert average_precision([matches]).overall.ap == 1
+
+
+def test_thresholds_must_make_sense():
+    for wrong in ({"iou_thresholds": ()}, {"iou_thresholds": (0.0,)}, {"max_detections": 0}):
+        with pytest.raises(DatasetError, match="IoU thresholds above 0"):
+            MatchSettings(**wrong)
 
 
 def test_settings_must_agree():

@@ -24,6 +24,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_plugins.errors import DatasetError
 from sam_plugins.evaluation.metrics import band_width, boundary_band
 from sam_plugins.evaluation.objects import Crop, ScoredMask, crops_of, shared_pixels
 from sam_plugins.types import Size
@@ -75,6 +76,11 @@ class MatchSettings:
         CVPR 2021); for a crowd, whose outline means nothing, mask IoU.
     dilation
         Width of the border band as a fraction of the image's diagonal.
+
+    Raises
+    ------
+    DatasetError
+        If there is no threshold, or one is not above 0 and at most 1, or nothing may be detected.
     """
 
     iou_thresholds: tuple[float, ...] = COCO_THRESHOLDS
@@ -82,6 +88,14 @@ class MatchSettings:
     by_class: bool = True
     boundary: bool = False
     dilation: float = 0.02
+
+    def __post_init__(self) -> None:
+        possible = all(0 < threshold <= 1 for threshold in self.iou_thresholds)
+        if not self.iou_thresholds or not possible or self.max_detections < 1:
+            raise DatasetError(
+                "Matching needs IoU thresholds above 0 and at most 1, and at least one detection "
+                f"per image; found {self.iou_thresholds} and {self.max_detections}."
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
