@@ -1,4 +1,4 @@
-"""A run over a dataset: what it writes, what it leaves, and what one bad sample costs others."""
+"""A run over a dataset: what it writes and leaves, and what a bad sample costs the others."""
 
 from pathlib import Path
 
