@@ -4,6 +4,7 @@ __all__ = [
     "MASK_ATTRIBUTES",
     "MODEL_ID",
     "PROMPT_ID",
+    "REPROMPTED",
     "REVIEW",
     "RUN_ID",
     "reason_field",
@@ -22,6 +23,9 @@ MODEL_ID = "model_id"
 
 REVIEW = "review"
 """Attribute of a Detection: "accepted" or "rejected"; missing while nobody has said."""
+
+REPROMPTED = "reprompted"
+"""Attribute of a Detection: True where somebody has asked for its mask by hand."""
 
 MASK_ATTRIBUTES = (
     "stability_score",

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fiftyone_plugin
 from database import free_port
+
+import fiftyone_plugin
 
 DEADLINE = 120.0
 """Seconds in which the App has to answer; it takes ten where nothing else runs."""
