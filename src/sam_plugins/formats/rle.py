@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from sam_plugins.errors import ImageError
-from sam_plugins.masks import run_lengths
+from sam_plugins.masks import run_lengths, runs_to_crop
 from sam_plugins.types import Box, Rle, Size
 
 __all__ = [
@@ -169,12 +169,8 @@ def rle_to_crop(rle: Rle) -> tuple[NDArray[np.bool_], Box]:
     y0, y1 = int(first_row.min()), int(last_row.max()) + 1
     if (first_column != last_column).any():
         y0, y1 = 0, height
-    flips = np.empty(2 * len(begin), np.int64)
-    flips[::2] = (first_column - x0) * (y1 - y0) + first_row - y0
-    flips[1::2] = (last_column - x0) * (y1 - y0) + last_row - y0 + 1
-    inside = np.diff(flips, prepend=0, append=(x1 - x0) * (y1 - y0))
-    columns = _flat(inside).reshape(x1 - x0, y1 - y0)
-    return np.ascontiguousarray(columns.T), (x0, y0, x1, y1)
+    box = (x0, y0, x1, y1)
+    return runs_to_crop(runs, box, (height, int(rle["size"][1]))), box
 
 
 def rle_area(rle: Rle) -> int:
