@@ -54,9 +54,7 @@ def _points(said: Any, size: Size) -> tuple[tuple[float, float, int], ...]:
                 f"Expected clicks as [x, y, sign] with sign 1 or 0, found {str(point)[:80]}."
             )
         if not (0 <= point[0] <= 1 and 0 <= point[1] <= 1):
-            raise ReviewError(
-                f"The click at {point[:2]} lies outside the picture, which is 0 to 1."
-            )
+            raise ReviewError(f"Expected clicks within 0 to 1, found one at {point[:2]}.")
         signs.append(int(point[2]))
     height, width = size
     pixels = relative_to_pixel_points([point[:2] for point in said], size).tolist()

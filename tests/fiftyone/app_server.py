@@ -1,6 +1,5 @@
 """FiftyOne's App, served by a process of its own above the tests' database, with the plugin."""
 
-import contextlib
 import subprocess
 import sys
 import time
@@ -127,7 +126,8 @@ def page_of(browser: Any, app: AppServer, **options: Any) -> Iterator[Any]:
 
 
 def _answers(url: str) -> bool:
-    with contextlib.suppress(OSError):
+    try:
         with urllib.request.urlopen(f"{url}/fiftyone", timeout=5) as answer:
             return bool(answer.status == 200)
-    return False
+    except OSError:
+        return False
