@@ -55,10 +55,9 @@ from sam_plugins.formats.sa1b_folder import (
 from sam_plugins.formats.strangers import check_file_name
 from sam_plugins.formats.whole import whole_file, whole_folder
 from sam_plugins.formats.yolo_data import YoloData, read_yolo_data, write_yolo_data
+from sam_plugins.formats.yolo_reading import from_yolo_labels, read_yolo_labels
 from sam_plugins.formats.yolo_seg import (
     YoloObject,
-    from_yolo_labels,
-    read_yolo_labels,
     to_yolo_labels,
     write_yolo_labels,
     yolo_label_name,
