@@ -19,6 +19,8 @@ from sam_plugins.evaluation import (
     match_image,
 )
 from sam_plugins.evaluation.metrics import band_width, boundary_band
+from sam_plugins.evaluation.precision import RankedClass
+from sam_plugins.formats import rle_to_mask
 from sam_plugins.masks import mask_to_box
 
 SIZE = (150, 170)
@@ -150,7 +152,7 @@ class BoundaryEval(COCOeval):
 
 
 def band(rle):
-    mask = coco_mask.decode(rle).astype(bool)
+    mask = rle_to_mask(rle)
     edge = boundary_band(mask, band_width(SIZE))
     return coco_mask.encode(np.asfortranarray(edge.astype(np.uint8)))
 
@@ -183,6 +185,40 @@ def test_equals_pycocotools(seed, max_detections, by_class, boundary):
     found = {name: getattr(report.overall, name) for name in expected}
     assert found == pytest.approx(expected, abs=1e-9, nan_ok=True)
     assert 0 < found["ap"] < 1
+
+
+def test_of_two_objects_that_overlap_equally_the_later_is_found():
+    strips = np.zeros((4, *SIZE), bool)
+    for strip, (start, stop) in zip(strips, ((0, 60), (10, 70), (5, 65), (10, 70)), strict=True):
+        strip[20:50, start:stop] = True
+    first, later, between, exact = strips
+    truths = [cut(first, label="a"), cut(later, label="a")]
+    answers = [cut(between, label="a", score=0.9), cut(exact, label="a", score=0.5)]
+    for known in (truths, truths[::-1]):
+        images = [("1", answers, known)]
+        expected = published(images, max_detections=100, by_class=True)
+        assert ours(images, MatchSettings()).overall.ap == pytest.approx(expected["ap"])
+    assert (
+        ours(images, MatchSettings()).overall.ap > ours([("1", answers, truths)], None).overall.ap
+    )
+
+
+def test_recalls_are_compared_as_floating_point_numbers():
+    for n_truths in range(1, 301):
+        hits = np.random.default_rng(n_truths).random(2 * n_truths) < 0.5
+        found = np.cumsum(hits)
+        hits &= found <= n_truths
+        found = np.cumsum(hits)
+        recall, precision = found / n_truths, found / np.arange(1, len(hits) + 1)
+        best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0)
+        expected = best[np.searchsorted(recall, np.linspace(0, 1, 101), side="left")].mean()
+        ranked = RankedClass(
+            np.zeros(len(hits), np.int64),
+            hits.astype(np.int8)[None, None],
+            np.array([[n_truths]]),
+        )
+        ap = ranked.precisions(np.ones((1, 1), np.int64)).item()
+        assert ap == pytest.approx(expected, abs=1e-12)
 
 
 def test_counts_and_classes():

@@ -52,7 +52,6 @@ SIZE_CLASSES: Mapping[str, tuple[float, float]] = MappingProxyType(
 """COCO's size classes: lowest and highest area in pixels, both included."""
 
 _LIMITS = np.array(list(SIZE_CLASSES.values()), np.float64)
-_ALMOST_ONE = 1 - 1e-10
 
 Overlaps: TypeAlias = list[tuple[NDArray[np.int64], NDArray[np.float64]]]
 
@@ -185,19 +184,18 @@ def _outcomes(
     thresholds: NDArray[np.float64],
 ) -> NDArray[np.int8]:
     """(4, T, D) outcomes, from each prediction's rivals: indices of truths and the overlaps."""
-    lowest = np.minimum(thresholds, _ALMOST_ONE)
-    sizes, levels = np.ogrid[: len(left_out), : len(lowest)]
-    outcomes = np.zeros((len(left_out), len(lowest), len(overlaps)), np.int8)
-    taken = np.zeros((len(left_out), len(lowest), len(crowd)), bool)
+    sizes, levels = np.ogrid[: len(left_out), : len(thresholds)]
+    outcomes = np.zeros((len(left_out), len(thresholds), len(overlaps)), np.int8)
+    taken = np.zeros((len(left_out), len(thresholds), len(crowd)), bool)
     for index, (rivals, ious) in enumerate(overlaps):
-        near = ious >= lowest.min()
+        near = ious >= thresholds.min()
         if not near.any():
             continue
         rivals, ious = rivals[near], ious[near]
         # From the least to the most wanted: what is left out, then by IoU, then the later one.
         by_iou = np.lexsort((rivals, ious))
         rivals, ious = rivals[by_iou], ious[by_iou]
-        possible = (ious >= lowest[:, None]) & (~taken[:, :, rivals] | crowd[rivals])
+        possible = (ious >= thresholds[:, None]) & (~taken[:, :, rivals] | crowd[rivals])
         wanted = np.arange(1, len(rivals) + 1) + len(rivals) * ~left_out[:, None, rivals]
         best = np.argmax(wanted * possible, axis=2)
         found = possible.any(axis=2)
