@@ -4,6 +4,7 @@ __all__ = [
     "MASK_ATTRIBUTES",
     "MODEL_ID",
     "PROMPT_ID",
+    "REPROMPTED",
     "REVIEW",
     "RUN_ID",
     "WRITTEN",
@@ -27,6 +28,9 @@ and mask as the run wrote them. Where it does not fit any more, somebody has edi
 
 REVIEW = "review"
 """Attribute of a Detection: "accepted" or "rejected"; missing while nobody has said."""
+
+REPROMPTED = "reprompted"
+"""Attribute of a Detection: True where somebody has asked for its mask by hand."""
 
 MASK_ATTRIBUTES = (
     "stability_score",

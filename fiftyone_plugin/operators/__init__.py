@@ -13,6 +13,10 @@ MODULES = (
     "fiftyone_plugin.operators.segment_prompts",
     "fiftyone_plugin.operators.segment_everything",
     "fiftyone_plugin.operators.manage_runs",
+    "fiftyone_plugin.operators.reprompt_open",
+    "fiftyone_plugin.operators.reprompt_click",
+    "fiftyone_plugin.operators.reprompt_accept",
+    "fiftyone_plugin.operators.work_on_shard",
 )
 """Each has a list `OPERATORS` of Operator and Panel classes."""
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fiftyone_plugin.errors import FieldError, RunError
+from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.fields import run_field, status_field
 from fiftyone_plugin.labels import check_fields, fields_needed, picture_size, read_asked
 from fiftyone_plugin.models import segmenter_for
@@ -21,6 +21,7 @@ from fiftyone_plugin.runs import (
     pictures_of,
     work_on,
 )
+from fiftyone_plugin.sharding import run_shard
 from fiftyone_plugin.values import Mode, RunConfig, Status
 from sam_plugins.ports import Segmenter
 
@@ -114,16 +115,17 @@ def go_on(
     RunError
         If the model of that name has other weights now.
     """
-    config = run.config
-    segmenter = segmenter_for(config.model, config.precision)
-    found = segmenter.info.model_id
-    if found != run.model_id:
-        raise RunError(
-            f"Run {run.run_id} was made with weights {run.model_id[:12]}, and {config.model!r} has "
-            f"weights {found[:12]} now: bring that file back, or begin a new run."
-        )
     ids = sample_ids(pictures_of(dataset))
-    return work_on(dataset, run, ids, segmenter, progress=progress, stop=stop, retry=retry)
+    return run_shard(
+        dataset.name,
+        run.run_id,
+        0,
+        1,
+        sample_ids=ids,
+        retry=retry,
+        progress=progress,
+        stop=stop,
+    )
 
 
 def report_of(run: Run, report: WorkReport) -> dict[str, Any]:
