@@ -11,18 +11,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from fiftyone_plugin.cli import app
 from fiftyone_plugin.runs import list_runs, run_counts
 from fiftyone_plugin.start import PLUGIN
 from fiftyone_plugin.values import Status
+from sam_plugins.cli.app import app as cli
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Invoke = Callable[..., Any]
+
+
+@pytest.fixture
+def invoke(fiftyone_here: Any) -> Invoke:
+    """``invoke(*words)``: the command in this process, against the tests' database."""
+
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(cli, ["fiftyone", *words])
+
+    return run
 
 
 @pytest.fixture
 def command(fiftyone_environment: dict[str, str], tmp_path: Path) -> Command:
-    """``command(*words)``: run it against the tests' database."""
+    """``command(*words)``: the command as a process of its own."""
 
     def run(*words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -37,50 +50,50 @@ def command(fiftyone_environment: dict[str, str], tmp_path: Path) -> Command:
     return run
 
 
-def test_segment_runs_and_delete_run(command: Command, make_dataset: Callable[..., Any]) -> None:
+def test_segment_runs_and_delete_run(invoke: Invoke, make_dataset: Callable[..., Any]) -> None:
     dataset = make_dataset(3, 2)
     dataset.save_view("two", dataset.limit(2))
     words = ("segment", dataset.name, "--boxes", "boxes", "--out", "sam")
-    dry = command(*words, "--dry-run", "--json")
-    assert dry.returncode == 0, dry.stderr
+    dry = invoke(*words, "--dry-run", "--json")
+    assert dry.exit_code == 0, dry.stderr
     assert json.loads(dry.stdout)["objects"] == 6
     assert not dataset.has_field("sam")
-    some = command(*words, "--view", "two", "--json")
+    some = invoke(*words, "--view", "two", "--json")
     assert json.loads(some.stdout)["done"] == 2
-    rest = command(*words)
-    assert rest.returncode == 0, rest.stderr
+    rest = invoke(*words)
+    assert rest.exit_code == 0, rest.stderr
     assert "samples with masks" in rest.stdout
     dataset.reload()
     (run,) = list_runs(dataset)
     assert run_counts(dataset, run.run_id)[Status.DONE] == 3
-    listed = command("runs", dataset.name)
+    listed = invoke("runs", dataset.name)
     assert listed.stdout.split(maxsplit=1) == [
         run.run_id,
         "sam: prompts by nano, 3 done\n",
     ]
-    kept = command("delete-run", dataset.name, run.run_id)
-    assert kept.returncode == 1
+    kept = invoke("delete-run", dataset.name, run.run_id)
+    assert kept.exit_code == 1
     assert list_runs(dataset)
-    gone = command("delete-run", dataset.name, run.run_id, "--yes")
-    assert gone.returncode == 0, gone.stderr
+    gone = invoke("delete-run", dataset.name, run.run_id, "--yes")
+    assert gone.exit_code == 0, gone.stderr
     dataset.reload()
     assert not list_runs(dataset)
-    assert command("runs", dataset.name).stdout == f"There are no runs on {dataset.name!r}.\n"
+    assert invoke("runs", dataset.name).stdout == f"There are no runs on {dataset.name!r}.\n"
 
 
 def test_a_failed_sample_is_exit_code_1_and_is_tried_again(
-    command: Command, make_dataset: Callable[..., Any]
+    invoke: Invoke, make_dataset: Callable[..., Any]
 ) -> None:
     dataset = make_dataset(2, 1)
     path = Path(dataset.first().filepath)
     picture = path.read_bytes()
     path.write_bytes(b"no picture")
     words = ("segment", dataset.name, "--boxes", "boxes", "--json")
-    first = command(*words)
-    assert (first.returncode, json.loads(first.stdout)["failed"]) == (1, 1)
+    first = invoke(*words)
+    assert (first.exit_code, json.loads(first.stdout)["failed"]) == (1, 1)
     path.write_bytes(picture)
-    again = command(*words, "--retry-failed")
-    assert (again.returncode, json.loads(again.stdout)["done"]) == (0, 1)
+    again = invoke(*words, "--retry-failed")
+    assert (again.exit_code, json.loads(again.stdout)["done"]) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -98,11 +111,11 @@ def test_a_failed_sample_is_exit_code_1_and_is_tried_again(
     ],
 )
 def test_what_is_wrong_is_one_sentence(
-    command: Command, make_dataset: Callable[..., Any], words: tuple[str, ...], told: str
+    invoke: Invoke, make_dataset: Callable[..., Any], words: tuple[str, ...], told: str
 ) -> None:
     dataset = make_dataset(1, 1)
-    ran = command(*(dataset.name if word == "HERE" else word for word in words))
-    assert ran.returncode == 1
+    ran = invoke(*(dataset.name if word == "HERE" else word for word in words))
+    assert ran.exit_code == 1, ran.output
     assert ran.stderr.startswith("Error: ")
     assert told in ran.stderr
     assert "Traceback" not in ran.stderr
