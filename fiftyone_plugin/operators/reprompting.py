@@ -7,6 +7,7 @@ from typing import Any
 
 import fiftyone.operators as foo
 import numpy as np
+from fiftyone.operators import types
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
@@ -29,6 +30,7 @@ def unlisted(name: str, label: str) -> Any:
         unlisted=True,
         allow_immediate_execution=True,
         allow_delegated_execution=False,
+        risk_level=types.RiskLevel.MEDIUM,
     )
 
 
