@@ -17,6 +17,7 @@ MODULES = (
     "fiftyone_plugin.operators.reprompt_click",
     "fiftyone_plugin.operators.reprompt_accept",
     "fiftyone_plugin.operators.work_on_shard",
+    "fiftyone_plugin.operators.reprompt_undo",
 )
 """Each has a list `OPERATORS` of Operator and Panel classes."""
 
