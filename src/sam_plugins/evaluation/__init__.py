@@ -1,6 +1,7 @@
 """How good is a segmenter? Prompts from known objects, scores, and tables with intervals."""
 
 from sam_plugins.evaluation.baselines import BaselineSettings
+from sam_plugins.evaluation.comparison import GroupRow, GroupTable, Verdict
 from sam_plugins.evaluation.dataset import (
     LabelledImage,
     LabelledSample,
@@ -8,6 +9,28 @@ from sam_plugins.evaluation.dataset import (
     read_folder,
     read_split,
 )
+from sam_plugins.evaluation.duplicates import (
+    DuplicateGroup,
+    DuplicatePair,
+    find_duplicates,
+    group_duplicates,
+)
+from sam_plugins.evaluation.groups import group_table, quantile_bins
+from sam_plugins.evaluation.matching import (
+    COCO_THRESHOLDS,
+    SIZE_CLASSES,
+    ImageMatches,
+    MatchSettings,
+    match_image,
+)
+from sam_plugins.evaluation.metrics import crop_boundary_iou, crop_iou
+from sam_plugins.evaluation.objects import Crop, ScoredMask
+from sam_plugins.evaluation.precision import (
+    PrecisionReport,
+    PrecisionScores,
+    average_precision,
+)
+from sam_plugins.evaluation.precision_table import precision_groups
 from sam_plugins.evaluation.report import (
     Margin,
     ObjectScore,
@@ -22,22 +45,44 @@ from sam_plugins.evaluation.statistics import Estimate, cluster_mean, paired_dif
 from sam_plugins.evaluation.tuning import tune_baselines
 
 __all__ = [
+    "COCO_THRESHOLDS",
+    "SIZE_CLASSES",
     "BaselineSettings",
+    "Crop",
+    "DuplicateGroup",
+    "DuplicatePair",
     "Estimate",
+    "GroupRow",
+    "GroupTable",
+    "ImageMatches",
     "LabelledImage",
     "LabelledSample",
     "Margin",
+    "MatchSettings",
     "ObjectScore",
+    "PrecisionReport",
+    "PrecisionScores",
     "Report",
     "Row",
+    "ScoredMask",
+    "Verdict",
+    "average_precision",
     "by_group",
     "by_set",
     "by_size",
     "cluster_mean",
+    "crop_boundary_iou",
+    "crop_iou",
     "evaluate_baselines",
     "evaluate_segmenter",
+    "find_duplicates",
+    "group_duplicates",
+    "group_table",
     "load_labelled",
+    "match_image",
     "paired_difference",
+    "precision_groups",
+    "quantile_bins",
     "read_folder",
     "read_split",
     "score_images",
