@@ -7,7 +7,6 @@ from typing import Any
 
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.fields import AGREEMENT, AGREEMENT_WITH, FINDINGS
-from fiftyone_plugin.labels import picture_size
 from fiftyone_plugin.quality.batches import (
     QualityProgress,
     check_detections,
@@ -16,6 +15,7 @@ from fiftyone_plugin.quality.batches import (
     iter_batches,
     root_of,
     sample_ids_of,
+    size_of,
     write_attributes,
 )
 from fiftyone_plugin.quality.findings import COMPARED, Finding
@@ -115,7 +115,7 @@ def compare_fields(
         written: dict[str, dict[str, Any]] = {name: {} for name in names}
         for sample in batch:
             for name, labels in _compare(sample, names, thresholds, report).items():
-                written[name][sample.id] = labels
+                written[name][str(sample["_id"])] = labels
         for name in names:
             write_attributes(dataset, name, written[name])
         seen += _BATCH
@@ -127,7 +127,7 @@ def _compare(
     sample: Any, names: list[str], thresholds: Thresholds, report: ComparedReport
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """What is to be written into the labels of one sample, by field."""
-    size = picture_size(sample)
+    size = size_of(sample)
     if size is None:
         report.without_size += 1
         return {}
@@ -145,10 +145,10 @@ def _compare(
     others = reversed(names)
     for name, other, read, results in zip(names, others, (first, second), compared, strict=True):
         values[name] = {}
-        for label, result in zip(read.labels, results, strict=True):
+        for label, result in zip(read.documents, results, strict=True):
             report.findings.update(result.findings)
-            before = label.get_attribute_value(FINDINGS, None)
-            values[name][label.id] = {
+            before = label.get(FINDINGS)
+            values[name][str(label["_id"])] = {
                 AGREEMENT: result.agreement,
                 AGREEMENT_WITH: other,
                 FINDINGS: with_findings(before, COMPARED, result.findings),

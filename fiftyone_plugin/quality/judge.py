@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from fiftyone_plugin.fields import BOX_IOU, DUPLICATE_OF, DUPLICATES, FINDINGS, RAGGEDNESS, RUN_ID
-from fiftyone_plugin.labels import picture_size
 from fiftyone_plugin.quality.batches import (
     QualityProgress,
     check_detections,
@@ -18,6 +17,7 @@ from fiftyone_plugin.quality.batches import (
     iter_batches,
     root_of,
     sample_ids_of,
+    size_of,
     write_attributes,
 )
 from fiftyone_plugin.quality.findings import JUDGED, Finding
@@ -127,7 +127,7 @@ def judge_masks(
     )
     for batch in batches:
         values = {
-            sample.id: _judge(sample, label_field, box_field, thresholds, report, classes)
+            str(sample["_id"]): _judge(sample, label_field, box_field, thresholds, report, classes)
             for sample in batch
         }
         write_attributes(dataset, label_field, values)
@@ -160,7 +160,7 @@ def _judge(
     classes: "dict[str, array[float]]",
 ) -> Mapping[str, Mapping[str, Any]]:
     """What is to be written into the labels of one sample."""
-    size = picture_size(sample)
+    size = size_of(sample)
     if size is None:
         report.without_size += 1
         return {}
@@ -171,7 +171,7 @@ def _judge(
     report.unreadable += read.unreadable
     values = {}
     judged = judge_objects(read.objects, size, thresholds)
-    for item, label, result in zip(read.objects, read.labels, judged, strict=True):
+    for item, label, result in zip(read.objects, read.documents, judged, strict=True):
         classes.setdefault(item.label, array("d")).append(result.shape.filled)
         report.findings.update(result.findings)
         measures = _missing(label, result)
@@ -189,8 +189,8 @@ def _missing(label: Any, result: Judgement) -> dict[str, Any]:
         "holes": shape.holes,
         "touches_border": shape.borders > 0,
     }
-    ours = label.get_attribute_value(RUN_ID, None) is not None
-    before = {name: label.get_attribute_value(name, None) for name in measures}
+    ours = label.get(RUN_ID) is not None
+    before = {name: label.get(name) for name in measures}
     return {
         name: value
         for name, value in measures.items()
@@ -199,7 +199,7 @@ def _missing(label: Any, result: Judgement) -> dict[str, Any]:
 
 
 def _found(item: JudgedObject, label: Any, result: Judgement) -> dict[str, Any]:
-    before = label.get_attribute_value(FINDINGS, None)
+    before = label.get(FINDINGS)
     return {
         FINDINGS: with_findings(before, JUDGED, result.findings),
         RAGGEDNESS: result.shape.raggedness,

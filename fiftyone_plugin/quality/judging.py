@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fiftyone_plugin.quality.findings import Finding
-from fiftyone_plugin.quality.overlaps import Crop, Overlap, overlaps_between, overlaps_within
 from fiftyone_plugin.quality.shape import MaskShape, measure_shape
 from fiftyone_plugin.quality.thresholds import Thresholds
+from sam_plugins.evaluation import Crop, find_duplicates, group_duplicates, shared_pixels
 from sam_plugins.masks import box_iou
 from sam_plugins.types import Size
 
@@ -112,27 +112,21 @@ def judge_objects(
         One for each object.
     """
     judged = [_judge(item, size, thresholds) for item in objects]
-    overlaps = overlaps_within([item.mask for item in objects])
-    partners: dict[int, list[int]] = {}
-    for overlap in overlaps:
-        if _same(objects[overlap.first], objects[overlap.second], overlap, thresholds):
-            partners.setdefault(overlap.first, []).append(overlap.second)
-            partners.setdefault(overlap.second, []).append(overlap.first)
-    order = sorted(
-        partners,
-        key=lambda i: (-objects[i].accepted, -objects[i].worth, -judged[i].shape.area, i),
-    )
-    place = {i: rank for rank, i in enumerate(order)}
-    for i in order:
-        if judged[i].duplicate_of:
-            continue
-        for j in partners[i]:
-            # Each has one better label, and that one stays: nothing goes because of one that goes.
-            free = not judged[j].duplicate_of and not objects[j].accepted
-            if place[j] > place[i] and free:
-                judged[j].duplicate_of = objects[i].label_id
-                judged[j].findings.add(Finding.DUPLICATE)
-                judged[i].duplicates += 1
+    pairs = [
+        pair
+        for pair in find_duplicates(
+            [item.mask for item in objects],
+            iou_threshold=thresholds.duplicate_iou,
+            containment_threshold=thresholds.duplicate_containment,
+        )
+        if _same(objects[pair.first], objects[pair.second], pair.iou, pair.containment, thresholds)
+        and not (objects[pair.first].accepted and objects[pair.second].accepted)
+    ]
+    for group in group_duplicates(pairs, [_rank(item) for item in objects]):
+        judged[group.keep].duplicates = len(group.drop)
+        for place in group.drop:
+            judged[place].duplicate_of = objects[group.keep].label_id
+            judged[place].findings.add(Finding.DUPLICATE)
     return judged
 
 
@@ -150,17 +144,22 @@ def compare_objects(
         One for each object of each.
     """
     here, there = [Compared() for _ in first], [Compared() for _ in second]
-    overlaps = overlaps_between([item.mask for item in first], [item.mask for item in second])
-    overlaps = [o for o in overlaps if not (first[o.first].rejected or second[o.second].rejected)]
-    taken: tuple[set[int], set[int]] = (set(), set())
-    for overlap in sorted(overlaps, key=lambda o: (-o.iou, o.first, o.second)):
-        if overlap.first not in taken[0] and overlap.second not in taken[1]:
-            taken[0].add(overlap.first)
-            taken[1].add(overlap.second)
-            here[overlap.first].agreement = there[overlap.second].agreement = overlap.iou
-        if _same(first[overlap.first], second[overlap.second], overlap, thresholds):
-            here[overlap.first].findings.add(Finding.ACROSS)
-            there[overlap.second].findings.add(Finding.ACROSS)
+    shared = shared_pixels([item.mask for item in first], [item.mask for item in second])
+    pairs = zip(
+        (-shared.ious).tolist(),
+        shared.first.tolist(),
+        shared.second.tolist(),
+        shared.containments.tolist(),
+        strict=True,
+    )
+    for minus_iou, i, j, containment in sorted(pairs):
+        if first[i].rejected or second[j].rejected:
+            continue
+        if not (here[i].agreement or there[j].agreement):
+            here[i].agreement = there[j].agreement = -minus_iou
+        if _same(first[i], second[j], -minus_iou, containment, thresholds):
+            here[i].findings.add(Finding.ACROSS)
+            there[j].findings.add(Finding.ACROSS)
     for objects, compared in ((first, here), (second, there)):
         for item, result in zip(objects, compared, strict=True):
             if result.agreement < thresholds.min_agreement and not item.rejected:
@@ -168,11 +167,19 @@ def compare_objects(
     return here, there
 
 
-def _same(a: JudgedObject, b: JudgedObject, overlap: Overlap, thresholds: Thresholds) -> bool:
+def _same(
+    a: JudgedObject, b: JudgedObject, iou: float, containment: float, thresholds: Thresholds
+) -> bool:
+    """Whether two masks that overlap so much are one object."""
     if a.rejected or b.rejected:
         return False
-    contained = overlap.containment >= thresholds.duplicate_containment and a.label == b.label
-    return contained or overlap.iou >= thresholds.duplicate_iou
+    contained = containment >= thresholds.duplicate_containment and a.label == b.label
+    return contained or iou >= thresholds.duplicate_iou
+
+
+def _rank(item: JudgedObject) -> float:
+    """Of duplicates the highest stays: what a curator accepted, then what is worth most."""
+    return item.worth + item.accepted
 
 
 def _judge(item: JudgedObject, size: Size, thresholds: Thresholds) -> Judgement:

@@ -1,6 +1,6 @@
 """A sample's Detections as what is judged."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ from fiftyone_plugin.labels import mask_of
 from fiftyone_plugin.quality.judging import JudgedObject
 from sam_plugins.types import Size
 
-__all__ = ["ReadLabels", "boxes_by_id", "read_labels"]
+__all__ = ["ReadLabels", "boxes_by_id", "number_of", "read_labels"]
+
+Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,38 +24,47 @@ class ReadLabels:
     ----------
     objects
         Those with a mask.
-    labels
-        Their FiftyOne labels, in the same order.
+    documents
+        Their labels as the database has them, in the same order.
     without_mask, unreadable
         How many have none, and of how many it cannot be read.
     """
 
     objects: tuple[JudgedObject, ...]
-    labels: tuple[Any, ...]
+    documents: tuple[Document, ...]
     without_mask: int
     unreadable: int
 
 
-def boxes_by_id(sample: Any, box_field: str, size: Size) -> dict[str, FloatBox]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Masked:
+    """What `mask_of` looks at of a Detection, without the cost of one."""
+
+    id: str
+    label: str | None
+    bounding_box: Any
+    mask: Any
+    mask_path: str | None
+
+
+def boxes_by_id(sample: Document, box_field: str, size: Size) -> dict[str, FloatBox]:
     """The boxes of a field by the ids of their labels, xyxy float pixels; nothing if not named."""
-    found = sample[box_field] if box_field and sample.has_field(box_field) else None
-    labels = getattr(found, "detections", None) or ()
     return {
-        label.id: relative_to_pixel_box(label.bounding_box, size)
-        for label in labels
-        if len(label.bounding_box or ()) == 4
+        str(label["_id"]): relative_to_pixel_box(label["bounding_box"], size)
+        for label in _documents(sample, box_field)
+        if len(label.get("bounding_box") or ()) == 4
     }
 
 
 def read_labels(
-    sample: Any, label_field: str, size: Size, given: Mapping[str, FloatBox]
+    sample: Document, label_field: str, size: Size, given: Mapping[str, FloatBox]
 ) -> ReadLabels:
     """Read the Detections of a field.
 
     Parameters
     ----------
     sample
-        A FiftyOne sample.
+        As the database has it.
     label_field
         A field of Detections.
     size
@@ -62,48 +73,60 @@ def read_labels(
         Boxes by id of the label that asked. A label whose `prompt_id` is among them is measured
         against that box; otherwise its run's numbers hold; without those, its own bounding box.
     """
-    objects, labels = [], []
+    objects, documents = [], []
     without_mask = unreadable = 0
-    for label in _detections(sample, label_field):
+    for label in _documents(sample, label_field):
         try:
-            mask = mask_of(label, size)
+            mask = mask_of(_masked(label), size)
         except SampleError:
             unreadable += 1
             continue
         if mask is None:
             without_mask += 1
             continue
-        asked = given.get(str(label.get_attribute_value(PROMPT_ID, "")))
-        review = label.get_attribute_value(REVIEW, None)
+        asked = given.get(str(label.get(PROMPT_ID)))
         objects.append(
             JudgedObject(
-                label_id=label.id,
-                label=label.label or "",
+                label_id=str(label["_id"]),
+                label=str(label.get("label") or ""),
                 mask=mask,
-                given_box=asked or relative_to_pixel_box(label.bounding_box, size),
-                box_iou=None if asked else _number(label, "box_iou_before"),
-                outside_box=None if asked else _number(label, "outside_box"),
+                given_box=asked or relative_to_pixel_box(label["bounding_box"], size),
+                box_iou=None if asked else number_of(label, "box_iou_before"),
+                outside_box=None if asked else number_of(label, "outside_box"),
                 worth=_part(label, "confidence") * _part(label, "stability_score"),
-                accepted=review == "accepted",
-                rejected=review == "rejected",
+                accepted=label.get(REVIEW) == "accepted",
+                rejected=label.get(REVIEW) == "rejected",
             )
         )
-        labels.append(label)
-    return ReadLabels(tuple(objects), tuple(labels), without_mask, unreadable)
+        documents.append(label)
+    return ReadLabels(tuple(objects), tuple(documents), without_mask, unreadable)
 
 
-def _detections(sample: Any, label_field: str) -> Iterator[Any]:
-    found = sample[label_field]
-    yield from (found.detections or ()) if found is not None else ()
+def _documents(sample: Document, field: str) -> list[Document]:
+    found = sample.get(field) if field else None
+    return list((found or {}).get("detections") or ())
 
 
-def _number(label: Any, name: str) -> float | None:
-    value = label.get_attribute_value(name, None)
+def _masked(label: Document) -> _Masked:
+    from fiftyone.core.utils import deserialize_numpy_array
+
+    stored = label.get("mask")
+    try:
+        mask = None if stored is None else deserialize_numpy_array(stored)
+    except Exception as error:
+        raise SampleError(f"The mask of label {label['_id']} cannot be read: {error}") from error
+    name, path = label.get("label"), label.get("mask_path")
+    return _Masked(str(label["_id"]), name, label.get("bounding_box"), mask, path)
+
+
+def number_of(label: Document, name: str) -> float | None:
+    """A label's attribute as a number; None if it is none, or NaN."""
+    value = label.get(name)
     usable = isinstance(value, int | float) and not isinstance(value, bool) and value == value
     return float(value) if usable else None
 
 
-def _part(label: Any, name: str) -> float:
+def _part(label: Document, name: str) -> float:
     """A number of 0 to 1; 1 where it is missing, which speaks neither for nor against."""
-    value = _number(label, name)
+    value = number_of(label, name)
     return 1.0 if value is None else min(max(value, 0.0), 1.0)

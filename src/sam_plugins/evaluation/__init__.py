@@ -24,7 +24,7 @@ from sam_plugins.evaluation.matching import (
     match_image,
 )
 from sam_plugins.evaluation.metrics import crop_boundary_iou, crop_iou
-from sam_plugins.evaluation.objects import Crop, ScoredMask
+from sam_plugins.evaluation.objects import Crop, ScoredMask, SharedPixels, shared_pixels
 from sam_plugins.evaluation.precision import (
     PrecisionReport,
     PrecisionScores,
@@ -65,6 +65,7 @@ __all__ = [
     "Report",
     "Row",
     "ScoredMask",
+    "SharedPixels",
     "Verdict",
     "average_precision",
     "by_group",
@@ -86,5 +87,6 @@ __all__ = [
     "read_folder",
     "read_split",
     "score_images",
+    "shared_pixels",
     "tune_baselines",
 ]
