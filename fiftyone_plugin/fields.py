@@ -15,6 +15,7 @@ __all__ = [
     "REVIEWED_BY",
     "REVIEW_STEP",
     "RUN_ID",
+    "WRITTEN",
     "reason_field",
     "run_field",
     "status_field",
@@ -28,6 +29,10 @@ RUN_ID = "run_id"
 
 MODEL_ID = "model_id"
 """Attribute of a Detection: content hash of the model that answered."""
+
+WRITTEN = "written"
+"""Attribute of a Detection, not declared in the schema and so not shown: a hash of its name, box
+and mask as the run wrote them. Where it does not fit any more, somebody has edited the label."""
 
 REVIEW = "review"
 """Attribute of a Detection: "accepted" or "rejected"; missing while nobody has said."""

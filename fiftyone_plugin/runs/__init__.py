@@ -1,0 +1,30 @@
+"""Runs: masks for many samples, that go on after any accident and can be taken away again.
+
+`open_run` starts a run or finds it again, `work_on` makes its masks, `run_counts` and `retry_view`
+say what became of the samples, `delete_run` removes all of it.
+"""
+
+from fiftyone_plugin.runs.collection import pictures_of
+from fiftyone_plugin.runs.deleting import Deleted, delete_run
+from fiftyone_plugin.runs.opening import open_run
+from fiftyone_plugin.runs.progress import Stop, Tell, WorkProgress, WorkReport
+from fiftyone_plugin.runs.records import Run, find_run, list_runs
+from fiftyone_plugin.runs.views import retry_view, run_counts
+from fiftyone_plugin.runs.working import work_on
+
+__all__ = [
+    "Deleted",
+    "Run",
+    "Stop",
+    "Tell",
+    "WorkProgress",
+    "WorkReport",
+    "delete_run",
+    "find_run",
+    "list_runs",
+    "open_run",
+    "pictures_of",
+    "retry_view",
+    "run_counts",
+    "work_on",
+]

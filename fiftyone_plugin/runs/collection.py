@@ -1,0 +1,263 @@
+"""The samples' documents in MongoDB: the one place that goes below FiftyOne's own interface.
+
+FiftyOne has no conditional update: `save_context` and `set_values` write whatever is in a document
+by then, the latter field by field. Here labels, status, reason and run of a sample are one update
+of one document, which happens only if nobody was faster.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fiftyone_plugin.fields import RUN_ID, WRITTEN, reason_field, run_field, status_field
+from fiftyone_plugin.runs.records import Run
+from fiftyone_plugin.values import Status
+
+__all__ = ["Documents", "SampleState", "SampleWrite", "pictures_of"]
+
+
+def pictures_of(dataset: Any) -> Any:
+    """The samples of a dataset that are worked on: of a grouped one, the slices of pictures."""
+    if dataset.media_type == "group":
+        return dataset.select_group_slices(media_type="image")
+    return dataset
+
+
+@dataclass(frozen=True, slots=True)
+class SampleState:
+    """What a sample's document says before it is worked on.
+
+    Parameters
+    ----------
+    status
+        What this run has made of it; None if it has not been here.
+    modified
+        When the document was last changed.
+    size
+        Bytes of the document.
+    media_type
+        "image", "video", ...
+    """
+
+    status: Status | None
+    modified: datetime | None
+    size: int
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleWrite:
+    """What is written into one sample's document, in one update.
+
+    Parameters
+    ----------
+    sample_id
+        Which.
+    before
+        What it was when it was read; the update happens only if that still holds.
+    status, reason
+        What became of it; `reason` is empty where there is nothing to say.
+    labels
+        Detections as dicts, in place of those that this run wrote before; None leaves all labels
+        as they are.
+    kept
+        Ids of labels of this run that somebody has edited: they stay.
+    files
+        Masks that were written as files for it.
+    size
+        Bytes of all that, about.
+    """
+
+    sample_id: str
+    before: SampleState
+    status: Status
+    reason: str = ""
+    labels: tuple[Mapping[str, Any], ...] | None = None
+    kept: tuple[Any, ...] = ()
+    files: tuple[Path, ...] = ()
+    size: int = 0
+
+
+class Documents:
+    """The documents of a dataset's samples.
+
+    Parameters
+    ----------
+    dataset
+        A FiftyOne dataset.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self._collection = dataset._sample_collection
+        self._dataset_id = dataset._doc.id
+
+    def registered(self, run: Run) -> bool:
+        """Whether the run's record is still there, in the database as it is now."""
+        import fiftyone.core.odm as foo
+
+        query = {"_id": self._dataset_id, f"runs.{run.run_id}": {"$exists": True}}
+        return foo.get_db_conn().datasets.find_one(query, {"_id": 1}) is not None
+
+    def states(self, ids: Sequence[str], run: Run) -> dict[str, SampleState]:
+        """The state of each sample that there is."""
+        field = run.config.label_field
+        wanted = {
+            "run": f"${run_field(field)}",
+            "status": f"${status_field(field)}",
+            "modified": "$last_modified_at",
+            "media": "$_media_type",
+            "size": {"$bsonSize": "$$ROOT"},
+        }
+        stages = [{"$match": {"_id": {"$in": _object_ids(ids)}}}, {"$project": wanted}]
+        found = {}
+        for each in self._collection.aggregate(stages):
+            mine = each.get("run") == run.run_id and each.get("status")
+            found[str(each["_id"])] = SampleState(
+                status=Status(each["status"]) if mine else None,
+                modified=each.get("modified"),
+                size=int(each["size"]),
+                media_type=str(each.get("media") or "unknown"),
+            )
+        return found
+
+    def labels(self, sample_id: str, field: str) -> list[Mapping[str, Any]]:
+        """The Detections of one sample, as dicts."""
+        (query,) = _object_ids([sample_id])
+        return _detections(self._collection.find_one({"_id": query}, {field: 1}), field)
+
+    def mask_paths(self, ids: Sequence[str], field: str) -> dict[str, frozenset[Path]]:
+        """The files that the labels of samples name."""
+        wanted = {f"{field}.detections.mask_path": 1}
+        return {
+            str(each["_id"]): frozenset(
+                Path(label["mask_path"])
+                for label in _detections(each, field)
+                if label.get("mask_path")
+            )
+            for each in self._collection.find({"_id": {"$in": _object_ids(ids)}}, wanted)
+        }
+
+    def labelled(self, field: str) -> int:
+        """How many samples have labels in a field."""
+        return int(self._collection.count_documents({f"{field}.detections.0": {"$exists": True}}))
+
+    def holds(self, field: str) -> bool:
+        """Whether any sample has a value in a field."""
+        return self._collection.find_one({field: {"$ne": None}}, {"_id": 1}) is not None
+
+    def write(self, run: Run, writes: Sequence[SampleWrite], now: datetime) -> frozenset[str]:
+        """Update documents, each in one step, and give the ids of those that were updated.
+
+        The others were written by another process meanwhile, or are gone.
+
+        Parameters
+        ----------
+        run
+            Who writes.
+        writes
+            What; each sample once.
+        now
+            Becomes the time of their last change, in whole milliseconds.
+        """
+        from pymongo import UpdateOne
+
+        updates = [UpdateOne(_unchanged(run, each), _update(run, each, now)) for each in writes]
+        result = self._collection.bulk_write(updates, ordered=False)
+        ids = [each.sample_id for each in writes]
+        if result.matched_count == len(updates):
+            return frozenset(ids)
+        query = {
+            "_id": {"$in": _object_ids(ids)},
+            run_field(run.config.label_field): run.run_id,
+            "last_modified_at": now,
+        }
+        return frozenset(str(each["_id"]) for each in self._collection.find(query, {"_id": 1}))
+
+    def written_by(self, run: Run) -> list[str]:
+        """Ids of all samples that hold anything of a run."""
+        field = run.config.label_field
+        query = {
+            "$or": [
+                {run_field(field): run.run_id},
+                {f"{field}.detections.{RUN_ID}": run.run_id},
+            ]
+        }
+        return [str(each["_id"]) for each in self._collection.find(query, {"_id": 1})]
+
+    def take_away(self, run: Run, sample_id: str, label_ids: Iterable[Any], now: datetime) -> None:
+        """Remove labels of a run and what it said of the sample, in one update.
+
+        Labels of the run that are not named stay, and belong to nobody then.
+        """
+        field = run.config.label_field
+        place = f"{field}.detections"
+        there = {"$ifNull": [f"${place}", []]}
+        left = {
+            "$filter": {"input": there, "cond": {"$not": {"$in": ["$$this._id", list(label_ids)]}}}
+        }
+        freed: dict[str, Any] = {"$unsetField": {"field": RUN_ID, "input": "$$this"}}
+        freed = {"$unsetField": {"field": WRITTEN, "input": freed}}
+        mine = {"$eq": [f"$$this.{RUN_ID}", run.run_id]}
+        rest = {"$map": {"input": left, "in": {"$cond": [mine, freed, "$$this"]}}}
+        said = {
+            name: {"$cond": [{"$eq": [f"${run_field(field)}", run.run_id]}, "$$REMOVE", f"${name}"]}
+            for name in (status_field(field), reason_field(field), run_field(field))
+        }
+        empty = {"$eq": [{"$size": there}, 0]}
+        (query,) = _object_ids([sample_id])
+        self._collection.update_one(
+            {"_id": query},
+            [
+                {"$set": {place: rest}},
+                {"$set": {field: {"$cond": [empty, "$$REMOVE", f"${field}"]}}},
+                {"$set": {**said, "last_modified_at": now}},
+            ],
+        )
+
+
+def _object_ids(ids: Iterable[str]) -> list[Any]:
+    from bson import ObjectId
+
+    return [ObjectId(each) for each in ids if ObjectId.is_valid(each)]
+
+
+def _detections(document: Mapping[str, Any] | None, field: str) -> list[Mapping[str, Any]]:
+    value = (document or {}).get(field) or {}
+    return list(value.get("detections") or ())
+
+
+def _unchanged(run: Run, write: SampleWrite) -> dict[str, Any]:
+    """The query that finds the sample's document only if it still is as it was read."""
+    (query,) = _object_ids([write.sample_id])
+    owner = run_field(run.config.label_field)
+    if write.before.status is None:
+        return {"_id": query, owner: {"$ne": run.run_id}}
+    return {"_id": query, owner: run.run_id, "last_modified_at": write.before.modified}
+
+
+def _update(run: Run, write: SampleWrite, now: datetime) -> list[dict[str, Any]]:
+    """Stages, in which what comes from outside is literal: "$" in a name means nothing."""
+    field = run.config.label_field
+    values: dict[str, Any] = {
+        status_field(field): write.status.value,
+        reason_field(field): {"$literal": write.reason or None},
+        run_field(field): run.run_id,
+        "last_modified_at": now,
+    }
+    if write.labels is not None:
+        first = run.replaces and write.before.status is None
+        there = {"$ifNull": [f"${field}.detections", []]}
+        stays = {
+            "$or": [
+                {"$ne": [f"$$this.{RUN_ID}", run.run_id]},
+                {"$in": ["$$this._id", list(write.kept)]},
+            ]
+        }
+        others = [] if first else {"$filter": {"input": there, "cond": stays}}
+        values[field] = {
+            "_cls": "Detections",
+            "detections": {"$concatArrays": [others, {"$literal": list(write.labels)}]},
+        }
+    return [{"$set": values}]

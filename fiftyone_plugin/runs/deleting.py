@@ -1,0 +1,81 @@
+"""A run taken away again: its labels, its files, what it said of samples, and its record."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fiftyone_plugin.fields import reason_field, run_field, status_field
+from fiftyone_plugin.runs.collection import Documents
+from fiftyone_plugin.runs.marks import edited, of_run
+from fiftyone_plugin.runs.records import find_run, forget
+
+__all__ = ["Deleted", "delete_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What a deletion took away, and what it left.
+
+    Parameters
+    ----------
+    samples, labels, files
+        How many were cleared.
+    kept
+        Labels of the run that somebody has edited since: they stay, without the run's name.
+    """
+
+    samples: int
+    labels: int
+    files: int
+    kept: int
+
+
+def delete_run(dataset: Any, run_id: str) -> Deleted:
+    """Remove what a run wrote and nothing else; killed halfway, the next call goes on.
+
+    Labels that others have put into the field, and labels of the run that were edited by hand, stay
+    with their files. Fields go where nothing is left in them. The record goes last.
+
+    Parameters
+    ----------
+    dataset
+        A FiftyOne dataset; not a view.
+    run_id
+        Which.
+
+    Raises
+    ------
+    RunError
+        If there is no such run, or its record is damaged.
+    """
+    run = find_run(dataset, run_id)
+    documents = Documents(dataset)
+    field = run.config.label_field
+    samples = labels = kept = 0
+    kept_files: set[Path] = set()
+    for sample_id in documents.written_by(run):
+        own = [each for each in documents.labels(sample_id, field) if of_run(each, run_id)]
+        gone = [each["_id"] for each in own if not edited(each, run.files)]
+        documents.take_away(run, sample_id, gone, datetime.now(UTC))
+        samples, labels, kept = samples + 1, labels + len(gone), kept + len(own) - len(gone)
+    for part in _chunks(run.files.samples()):
+        for paths in documents.mask_paths(part, field).values():
+            kept_files |= paths
+    files = run.files.remove_all(kept_files)
+    dataset.reload()
+    for name in (status_field(field), reason_field(field), run_field(field)):
+        _drop_if_empty(dataset, documents, name)
+    if run.created:
+        _drop_if_empty(dataset, documents, field)
+    forget(dataset, run_id)
+    return Deleted(samples=samples, labels=labels, files=files, kept=kept)
+
+
+def _drop_if_empty(dataset: Any, documents: Documents, field: str) -> None:
+    if dataset.has_sample_field(field) and not documents.holds(field):
+        dataset.delete_sample_field(field)
+
+
+def _chunks(ids: list[str], count: int = 500) -> list[list[str]]:
+    return [ids[start : start + count] for start in range(0, len(ids), count)]

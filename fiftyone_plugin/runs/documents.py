@@ -1,0 +1,126 @@
+"""An answer as what is written into a sample's document, and the files beside it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fiftyone_plugin.errors import SampleError
+from fiftyone_plugin.fields import WRITTEN
+from fiftyone_plugin.labels import detection_of
+from fiftyone_plugin.runs.collection import Documents, SampleState, SampleWrite
+from fiftyone_plugin.runs.marks import edited, mark_of, of_run
+from fiftyone_plugin.runs.records import Run
+from fiftyone_plugin.storage import inline_bytes, room_for
+from fiftyone_plugin.values import SampleAnswer, Status, UnansweredObject
+
+__all__ = ["answered", "failed"]
+
+_REASONS = 20
+"""Sentences that the reason field holds at most; more are counted."""
+
+_SENTENCE = 500
+"""Characters of one."""
+
+
+def failed(sample_id: str, before: SampleState, reason: str) -> SampleWrite:
+    """What is written where nothing could be asked.
+
+    Labels stay as they are, so a sample with some masks, tried again in vain, keeps them.
+    """
+    status = Status.PARTIAL if before.status is Status.PARTIAL else Status.FAILED
+    text = _shortened(reason)
+    return SampleWrite(
+        sample_id=sample_id, before=before, status=status, reason=text, size=len(text)
+    )
+
+
+def answered(
+    run: Run,
+    documents: Documents,
+    sample_id: str,
+    before: SampleState,
+    answer: SampleAnswer,
+) -> SampleWrite:
+    """What is written of an answer; masks that are too large are files when this returns.
+
+    Raises
+    ------
+    SampleError
+        If the labels do not fit into a document even without their masks.
+    RunError
+        If a file cannot be written.
+    """
+    status = answer.status
+    reason = _reason(answer.unanswered)
+    if status is Status.FAILED:
+        return failed(sample_id, before, reason)
+    kept = _edited(run, documents, sample_id) if before.status is not None else ()
+    room = room_for(before.size, run.config.max_inline_bytes)
+    crops = [each.crop for each in answer.objects]
+    inline = inline_bytes(crops, room.inline) <= room.inline
+    labels, files, size = [], [], len(reason)
+    for number, masked in enumerate(answer.objects):
+        path = ""
+        if not inline:
+            file = run.files.write(sample_id, masked.prompt_id, number, masked.crop)
+            files.append(file)
+            path = str(file)
+        detection = detection_of(
+            masked,
+            answer.size,
+            run_id=run.run_id,
+            model_id=run.model_id,
+            mask_path=path,
+            sample_id=sample_id,
+            number=number,
+        )
+        label = detection.to_dict()
+        if label["_id"] in kept:
+            continue
+        label[WRITTEN] = mark_of(label)
+        labels.append(label)
+        size += _size(label)
+    if size > room.labels:
+        run.files.remove(files)
+        raise SampleError(
+            f"Expected labels of at most {room.labels >> 10} KB in the sample's document, found "
+            f"{size >> 10} KB in {len(labels)} labels: remove other fields of the sample, or ask "
+            "for fewer objects."
+        )
+    return SampleWrite(
+        sample_id=sample_id,
+        before=before,
+        status=status,
+        reason=reason,
+        labels=tuple(labels),
+        kept=kept,
+        files=tuple(files),
+        size=size,
+    )
+
+
+def _edited(run: Run, documents: Documents, sample_id: str) -> tuple[Any, ...]:
+    labels = documents.labels(sample_id, run.config.label_field)
+    return tuple(
+        label["_id"] for label in labels if of_run(label, run.run_id) and edited(label, run.files)
+    )
+
+
+def _size(label: dict[str, Any]) -> int:
+    import bson
+
+    return len(bson.encode(label))
+
+
+def _reason(unanswered: Sequence[UnansweredObject]) -> str:
+    """One sentence per object; equal ones once, with their number."""
+    counts: dict[str, int] = {}
+    for each in unanswered:
+        text = _shortened(each.reason)
+        counts[text] = counts.get(text, 0) + 1
+    said = [text if n == 1 else f"{text} ({n} objects)" for text, n in counts.items()]
+    more = len(said) - _REASONS
+    return "\n".join(said[:_REASONS] + ([f"... and {more} more reasons"] if more > 0 else []))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SENTENCE else text[: _SENTENCE - 4] + " ..."

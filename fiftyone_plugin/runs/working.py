@@ -1,0 +1,153 @@
+"""The work of a run: read, ask, write, sample by sample, until all are done or it is stopped."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fiftyone_plugin.errors import RunError, SampleError
+from fiftyone_plugin.masking import mask_everything, mask_objects
+from fiftyone_plugin.runs.collection import SampleWrite
+from fiftyone_plugin.runs.documents import answered, failed
+from fiftyone_plugin.runs.loading import Loader, Read, Skipped, Unread, sentence
+from fiftyone_plugin.runs.progress import Stop, Tell, WorkProgress, WorkReport
+from fiftyone_plugin.runs.records import Run
+from fiftyone_plugin.runs.writing import Writer
+from fiftyone_plugin.values import Mode, SampleAnswer
+from sam_plugins.ports import Segmenter
+
+__all__ = ["work_on"]
+
+_OUTAGE = 10
+"""Samples in a row that the model fails on, before it is taken to be the model's fault."""
+
+_PATIENCE = 1.0
+"""Seconds without a picture, after which it is looked whether something waits to be written."""
+
+
+def work_on(
+    dataset: Any,
+    run: Run,
+    sample_ids: Sequence[str],
+    segmenter: Segmenter,
+    *,
+    progress: Tell | None = None,
+    stop: Stop | None = None,
+    retry: bool = False,
+) -> WorkReport:
+    """Make the masks of samples; those that this run has done are left as they are.
+
+    Each sample is written once, whole or not at all, whatever happens to this process or to others
+    that work on the same samples. What is not done yet is done by the next call.
+
+    Parameters
+    ----------
+    dataset
+        The run's FiftyOne dataset; not a view.
+    run
+        As `open_run` gave it.
+    sample_ids
+        Which samples.
+    segmenter
+        The model of the run.
+    progress
+        Told about each sample, in this thread.
+    stop
+        Asked before each sample; what was found until then is written.
+    retry
+        Work again on samples that failed, or of which some objects did.
+
+    Raises
+    ------
+    RunError
+        If the model is not the run's, the run was deleted, files cannot be written, or the model
+        fails again and again. What was done is written, and the same call goes on.
+    """
+    if segmenter.info.model_id != run.model_id:
+        raise RunError(
+            f"Expected the model of the run {run.run_id}, with the hash {run.model_id}, found "
+            f"{segmenter.info.model_id}: other weights are a new run, into another field."
+        )
+    return _Work(dataset, run, list(dict.fromkeys(sample_ids)), segmenter).through(
+        progress or (lambda now: None), stop or (lambda: False), retry=retry
+    )
+
+
+class _Work:
+    def __init__(self, dataset: Any, run: Run, ids: Sequence[str], segmenter: Segmenter) -> None:
+        self._dataset, self._run, self._ids, self._segmenter = dataset, run, ids, segmenter
+        self._report = WorkReport()
+        self._writer = Writer(dataset, run, self._report)
+        self._in_a_row = 0
+        self._objects = 0
+
+    def through(self, tell: Tell, stop: Stop, *, retry: bool) -> WorkReport:
+        """All samples; what was found is written even if something is raised."""
+        try:
+            with Loader(self._dataset, self._run, self._ids, retry=retry) as loader:
+                self._each(loader, tell, stop)
+        finally:
+            self._writer.flush()
+        if not self._report.stopped:
+            self._writer.sweep()
+        self._dataset.reload()
+        return self._report
+
+    def _each(self, loader: Loader, tell: Tell, stop: Stop) -> None:
+        done = 0
+        for item in loader.items(_PATIENCE):
+            if stop():
+                self._report.stopped = True
+                return
+            if item is None:
+                self._writer.flush_if_due()
+                continue
+            label = "was done before"
+            if isinstance(item, Skipped):
+                self._writer.finished_before(item.sample_id, item.status)
+            else:
+                write = self._write(item, stop)
+                if write is None:
+                    self._report.stopped = True
+                    return
+                self._writer.add(write)
+                self._objects += len(write.labels or ())
+                label = write.status.value
+            done += 1
+            tell(WorkProgress(done, len(self._ids), self._objects, label))
+
+    def _write(self, item: Read | Unread, stop: Stop) -> SampleWrite | None:
+        """What is to be written of a sample; None where it was stopped halfway."""
+        if isinstance(item, Unread):
+            return failed(item.sample_id, item.before, item.reason)
+        try:
+            answer = self._answer(item, stop)
+        except SampleError as error:
+            return failed(item.sample_id, item.before, str(error))
+        except Exception as error:
+            return self._model_failed(item, error)
+        if stop():
+            return None
+        self._in_a_row = 0
+        try:
+            return answered(self._run, self._writer.documents, item.sample_id, item.before, answer)
+        except SampleError as error:
+            return failed(item.sample_id, item.before, str(error))
+
+    def _answer(self, item: Read, stop: Stop) -> SampleAnswer:
+        size = (item.image.shape[0], item.image.shape[1])
+        if self._run.config.mode is Mode.EVERYTHING:
+            return mask_everything(self._segmenter, item.image, self._run.config, stop=stop)
+        if not item.asked:
+            return SampleAnswer(objects=(), unanswered=item.unanswered, size=size)
+        answer = mask_objects(self._segmenter, item.image, item.asked, self._run.config)
+        return SampleAnswer(
+            objects=answer.objects, unanswered=(*item.unanswered, *answer.unanswered), size=size
+        )
+
+    def _model_failed(self, item: Read, error: Exception) -> SampleWrite:
+        self._in_a_row += 1
+        if self._in_a_row >= _OUTAGE:
+            raise RunError(
+                f"Expected the model to answer, found that it failed on {_OUTAGE} samples in a "
+                f"row: {sentence(error)} Look after it, then start the same run again with retry."
+            ) from error
+        return failed(item.sample_id, item.before, sentence(error))
