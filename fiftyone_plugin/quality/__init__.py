@@ -1,6 +1,5 @@
 """The quality of masks: what speaks against them, where two fields differ, and their duplicates."""
 
-from fiftyone_plugin.quality.batches import QualityProgress
 from fiftyone_plugin.quality.comparing import ComparedReport, compare_fields
 from fiftyone_plugin.quality.findings import WORDS, Finding
 from fiftyone_plugin.quality.judge import JudgedReport, judge_masks
@@ -12,7 +11,6 @@ __all__ = [
     "ComparedReport",
     "Finding",
     "JudgedReport",
-    "QualityProgress",
     "Thresholds",
     "compare_fields",
     "finding_view",

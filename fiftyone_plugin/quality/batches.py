@@ -1,15 +1,14 @@
 """A dataset or a view as something whose samples and labels are read and written in batches."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from fiftyone_plugin.errors import FieldError
+from fiftyone_plugin.runs import WorkProgress
 from sam_plugins.types import Size
 
 __all__ = [
-    "QualityProgress",
     "check_detections",
     "declare",
     "ensure_sizes",
@@ -21,23 +20,6 @@ __all__ = [
 ]
 
 Attributes = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QualityProgress:
-    """How far a pass over samples is.
-
-    Parameters
-    ----------
-    done, total
-        Samples.
-    label
-        What is being done, for people.
-    """
-
-    done: int
-    total: int
-    label: str
 
 
 def root_of(collection: Any) -> Any:
@@ -127,7 +109,7 @@ def iter_batches(
     *,
     size: int,
     label: str,
-    progress: Callable[[QualityProgress], None] | None,
+    progress: Callable[[WorkProgress], None] | None,
     stop: Callable[[], bool] | None,
 ) -> Iterator[list[dict[str, Any]]]:
     """The samples of a list of ids as the database has them, some at a time.
@@ -157,11 +139,11 @@ def iter_batches(
         if stop is not None and stop():
             return
         if progress is not None:
-            progress(QualityProgress(done=start, total=len(ids), label=label))
+            progress(WorkProgress(done=start, total=len(ids), objects=0, label=label))
         wanted = [ObjectId(each) for each in ids[start : start + size]]
         yield list(dataset._sample_collection.find({"_id": {"$in": wanted}}, shown))
     if progress is not None:
-        progress(QualityProgress(done=len(ids), total=len(ids), label=label))
+        progress(WorkProgress(done=len(ids), total=len(ids), objects=0, label=label))
 
 
 def size_of(sample: Mapping[str, Any]) -> Size | None:
@@ -193,7 +175,7 @@ def write_attributes(
     now = datetime.now(UTC).replace(tzinfo=None)
     for sample_id, labels in values.items():
         changes: dict[str, Any] = {"last_modified_at": now}
-        filters = []
+        filters: list[Mapping[str, Any]] = []
         for number, (label_id, attributes) in enumerate(labels.items()):
             if attributes:
                 filters.append({f"l{number}._id": ObjectId(label_id)})

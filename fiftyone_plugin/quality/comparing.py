@@ -8,7 +8,6 @@ from typing import Any
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.fields import AGREEMENT, AGREEMENT_WITH, FINDINGS
 from fiftyone_plugin.quality.batches import (
-    QualityProgress,
     check_detections,
     declare,
     ensure_sizes,
@@ -23,6 +22,7 @@ from fiftyone_plugin.quality.judge import with_findings
 from fiftyone_plugin.quality.judging import compare_objects
 from fiftyone_plugin.quality.reading import read_labels
 from fiftyone_plugin.quality.thresholds import Thresholds
+from fiftyone_plugin.runs import WorkProgress
 
 __all__ = ["ComparedReport", "compare_fields"]
 
@@ -72,7 +72,7 @@ def compare_fields(
     other_field: str,
     thresholds: Thresholds | None = None,
     *,
-    progress: Callable[[QualityProgress], None] | None = None,
+    progress: Callable[[WorkProgress], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> ComparedReport:
     """Compare the masks of two fields and write into the labels of both how far they agree.

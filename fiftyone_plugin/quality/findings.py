@@ -39,7 +39,9 @@ WORDS = {
         "duplicates", "A better mask of the same field covers the same object, or contains it."
     ),
     Finding.TINY: Words("tiny", "The mask is very small, in pixels or for its class."),
-    Finding.RAGGED: Words("ragged", "The mask's outline is frayed, or it is in pieces or has holes."),
+    Finding.RAGGED: Words(
+        "ragged", "The mask's outline is frayed, or it is in pieces or has holes."
+    ),
     Finding.LEAKING: Words(
         "leaking", "The mask runs out of its box, fills the picture or reaches most of its edges."
     ),
@@ -51,9 +53,7 @@ WORDS = {
 }
 """Every finding in words."""
 
-JUDGED = frozenset(
-    (Finding.DUPLICATE, Finding.TINY, Finding.RAGGED, Finding.LEAKING, Finding.BOX)
-)
+JUDGED = frozenset((Finding.DUPLICATE, Finding.TINY, Finding.RAGGED, Finding.LEAKING, Finding.BOX))
 """What one field alone can show. Judging it again replaces these and leaves the others."""
 
 COMPARED = frozenset((Finding.ACROSS, Finding.DISAGREES))

@@ -10,7 +10,6 @@ import numpy as np
 
 from fiftyone_plugin.fields import BOX_IOU, DUPLICATE_OF, DUPLICATES, FINDINGS, RAGGEDNESS, RUN_ID
 from fiftyone_plugin.quality.batches import (
-    QualityProgress,
     check_detections,
     declare,
     ensure_sizes,
@@ -24,6 +23,7 @@ from fiftyone_plugin.quality.findings import JUDGED, Finding
 from fiftyone_plugin.quality.judging import JudgedObject, Judgement, judge_objects
 from fiftyone_plugin.quality.reading import boxes_by_id, read_labels
 from fiftyone_plugin.quality.thresholds import Thresholds
+from fiftyone_plugin.runs import WorkProgress
 
 __all__ = ["ATTRIBUTES", "JudgedReport", "judge_masks", "with_findings"]
 
@@ -79,7 +79,7 @@ def judge_masks(
     thresholds: Thresholds | None = None,
     *,
     box_field: str = "",
-    progress: Callable[[QualityProgress], None] | None = None,
+    progress: Callable[[WorkProgress], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> JudgedReport:
     """Judge the masks of a field, ours or any program's, and write what was found.
@@ -143,9 +143,7 @@ def judge_masks(
     return report
 
 
-def with_findings(
-    before: Any, judged: frozenset[Finding], found: set[Finding]
-) -> list[str]:
+def with_findings(before: Any, judged: frozenset[Finding], found: set[Finding]) -> list[str]:
     """A label's findings, of which those that were judged are replaced, in a fixed order."""
     kept = {name for name in before or () if name not in judged}
     return sorted(kept | {finding.value for finding in found})
@@ -216,7 +214,7 @@ def _find_tiny(
     thresholds: Thresholds,
     medians: Mapping[str, float],
     report: JudgedReport,
-    progress: Callable[[QualityProgress], None] | None,
+    progress: Callable[[WorkProgress], None] | None,
     stop: Callable[[], bool] | None,
 ) -> None:
     """The second pass, without masks: those that are tiny for their class."""
@@ -228,7 +226,11 @@ def _find_tiny(
             report.stopped = True
             return
         if progress is not None:
-            progress(QualityProgress(done=start, total=len(ids), label="Comparing sizes"))
+            progress(
+                WorkProgress(
+                    done=start, total=len(ids), objects=report.objects, label="Comparing sizes"
+                )
+            )
         values: dict[str, dict[str, dict[str, Any]]] = {}
         part = dataset.select(ids[start : start + _LABELS_AT_ONCE])
         for sample_id, height, width, *labels in zip(*part.values(paths), strict=True):

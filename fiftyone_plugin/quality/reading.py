@@ -1,5 +1,6 @@
 """A sample's Detections as what is judged."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -122,8 +123,9 @@ def _masked(label: Document) -> _Masked:
 def number_of(label: Document, name: str) -> float | None:
     """A label's attribute as a number; None if it is none, or NaN."""
     value = label.get(name)
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and value == value
-    return float(value) if usable else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        return None
+    return float(value)
 
 
 def _part(label: Document, name: str) -> float:
