@@ -134,7 +134,7 @@ def iter_batches(
     """
     from bson import ObjectId
 
-    shown = {name: True for name in (*fields, "metadata.height", "metadata.width")}
+    shown = dict.fromkeys((*fields, "metadata.height", "metadata.width"), True)
     for start in range(0, len(ids), size):
         if stop is not None and stop():
             return

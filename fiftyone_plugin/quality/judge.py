@@ -119,7 +119,7 @@ def judge_masks(
     ids = sample_ids_of(collection)
     ensure_sizes(dataset, ids)
     report = JudgedReport()
-    classes: "dict[str, array[float]]" = {}
+    classes: dict[str, array[float]] = {}
     fields = [label_field, box_field] if box_field else [label_field]
     seen = 0
     batches = iter_batches(

@@ -82,7 +82,7 @@ class Thresholds:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Thresholds":
-        """From `to_json` or a form: absent and empty values are the defaults, others are ignored."""
+        """From `to_json` or a form: what is absent or None is the default, others are ignored."""
         known = {f.name for f in fields(cls)}
         given = {name: v for name, v in values.items() if name in known and v is not None}
         return cls(**given)

@@ -94,7 +94,7 @@ def save_views(
     theirs = [name for name in names.values() if _somebody_elses(dataset, name)]
     if theirs:
         raise FieldError(
-            f"Expected the names of the saved views to be free, found {theirs[0]!r}, which somebody "
+            f"Expected the names of saved views to be free, found {theirs[0]!r}, which somebody "
             "else made: rename that view."
         )
     numbers = _numbers(thresholds or Thresholds())

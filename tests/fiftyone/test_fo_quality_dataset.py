@@ -91,7 +91,7 @@ def test_measures_of_our_own_masks_follow_the_mask(masked):
 def test_an_attribute_of_another_type_is_refused_before_anything_is_written(masked):
     dataset = masked([[(*BLOCK, {"findings": "many"})]])
     dataset.add_dynamic_sample_fields()
-    with pytest.raises(FieldError, match="masks.detections.findings"):
+    with pytest.raises(FieldError, match=r"masks\.detections\.findings"):
         judge_masks(dataset, "masks")
     assert attributes(dataset, "findings") == [["many"]]
 
