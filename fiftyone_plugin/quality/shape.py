@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from sam_plugins.masks import connected_components, mask_to_box
+from fiftyone_plugin.masking import measure_mask
+from sam_plugins.masks import mask_to_box
 from sam_plugins.types import Box, Size
 
 __all__ = ["MaskShape", "measure_shape"]
@@ -67,9 +67,9 @@ def measure_shape(crop: NDArray[np.bool_], box: Box, size: Size) -> MaskShape:
     if area == tight.size:
         components, holes, outline = 1, 0, 2 * sum(tight.shape)
     else:
+        measured = measure_mask(tight, own, size)
+        components, holes = measured.components, measured.holes
         padded = np.pad(tight, 1)
-        components = len(connected_components(tight)[1])
-        holes = ndimage.label(~padded)[1] - 1
         outline = int(np.count_nonzero(padded[1:] != padded[:-1]))
         outline += int(np.count_nonzero(padded[:, 1:] != padded[:, :-1]))
     return MaskShape(

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from sam_plugins.api import SAM
     from sam_plugins.automatic import (
         AutomaticSettings,
+        MeasuredMask,
         Progress,
         default_settings,
         generate_masks,
+        measure_answers,
     )
     from sam_plugins.errors import SamPluginsError
     from sam_plugins.images import Limits, load_image
-    from sam_plugins.interaction import Interaction, Refined, Refiner
+    from sam_plugins.interaction import Interaction, Refined, Refiner, mask_prompt
     from sam_plugins.samples import load_sample, load_volume_sample
     from sam_plugins.session import SamPredictor, open_segmenter
     from sam_plugins.sources import open_source
@@ -46,6 +48,7 @@ __all__ = [
     "Limits",
     "MaskRecord",
     "Masks",
+    "MeasuredMask",
     "Progress",
     "Prompt",
     "Refined",
@@ -65,6 +68,8 @@ __all__ = [
     "load_image",
     "load_sample",
     "load_volume_sample",
+    "mask_prompt",
+    "measure_answers",
     "open_segmenter",
     "open_source",
     "open_store",
@@ -80,6 +85,7 @@ _HOMES = {
     "Limits": "images",
     "MaskRecord": "types",
     "Masks": "types",
+    "MeasuredMask": "automatic",
     "Progress": "automatic",
     "Prompt": "types",
     "Refined": "interaction",
@@ -99,6 +105,8 @@ _HOMES = {
     "load_image": "images",
     "load_sample": "samples",
     "load_volume_sample": "samples",
+    "mask_prompt": "interaction",
+    "measure_answers": "automatic",
     "open_segmenter": "session",
     "open_source": "sources",
     "open_store": "stores",

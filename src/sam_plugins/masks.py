@@ -24,6 +24,7 @@ __all__ = [
     "mask_to_inclusive_box",
     "remove_small_regions",
     "run_lengths",
+    "runs_to_crop",
     "stability_score",
 ]
 
@@ -80,6 +81,38 @@ def run_lengths(crop: NDArray[np.bool_], box: Box, size: Size) -> NDArray[np.int
     edges = np.delete(edges, np.concatenate((joined, joined + 1)))
     runs = np.diff(edges, prepend=0, append=height * width).astype(np.int64)
     return runs[:-1] if runs[-1] == 0 and len(runs) > 1 else runs
+
+
+def runs_to_crop(runs: NDArray[np.int64], box: Box, size: Size) -> NDArray[np.bool_]:
+    """The pixels inside a mask's bounding box: undoes `run_lengths`.
+
+    Parameters
+    ----------
+    runs
+        (n,) int64: pixels of background, of foreground, and so on, column by column.
+    box
+        xyxy of all that is foreground, x1 and y1 exclusive. Nothing larger is made.
+    size
+        (H, W) of the whole image.
+
+    Returns
+    -------
+    (h, w) bool.
+    """
+    x0, y0, x1, y1 = box
+    edges = np.cumsum(runs)
+    filled = runs[1::2] > 0
+    first_column, first_row = np.divmod(edges[:-1:2][filled], size[0])
+    last_column, last_row = np.divmod(edges[1::2][filled] - 1, size[0])
+    rows = y1 - y0
+    # A run that goes on in the next column takes up the last row and the first, so that the box is
+    # as high as the image.
+    flips = np.empty(2 * len(first_row), np.int64)
+    flips[::2] = (first_column - x0) * rows + first_row - y0
+    flips[1::2] = (last_column - x0) * rows + last_row - y0 + 1
+    inside = np.diff(flips, prepend=0, append=(x1 - x0) * rows)
+    columns = np.repeat(np.arange(len(inside)) % 2 == 1, inside).reshape(x1 - x0, rows)
+    return np.ascontiguousarray(columns.T)
 
 
 def stability_score(

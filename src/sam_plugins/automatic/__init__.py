@@ -1,5 +1,6 @@
 """Everything-mode: all objects of a picture, from grids of clicks, as a generator."""
 
+from sam_plugins.automatic.answers import MeasuredMask, measure_answers
 from sam_plugins.automatic.crops import crop_boxes, point_grid
 from sam_plugins.automatic.generate import generate_masks
 from sam_plugins.automatic.overlaps import without_overlaps
@@ -16,6 +17,7 @@ from sam_plugins.automatic.suppression import is_cut_off, suppress, touches_bord
 __all__ = [
     "DEFAULT_SETTINGS",
     "AutomaticSettings",
+    "MeasuredMask",
     "Overlaps",
     "Progress",
     "crop_boxes",
@@ -23,6 +25,7 @@ __all__ = [
     "generate_masks",
     "is_cut_off",
     "mask_record",
+    "measure_answers",
     "point_grid",
     "search_embedding",
     "suppress",

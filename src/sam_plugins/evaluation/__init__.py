@@ -1,10 +1,20 @@
 """How good is a segmenter? Prompts from known objects, scores, and tables with intervals."""
 
+from sam_plugins.evaluation.agreement import (
+    Mistake,
+    MistakeKind,
+    MistakeSettings,
+    ObjectPair,
+    find_mistakes,
+    match_objects,
+)
 from sam_plugins.evaluation.baselines import BaselineSettings
 from sam_plugins.evaluation.comparison import GroupRow, GroupTable, Verdict
 from sam_plugins.evaluation.dataset import (
+    KnownImage,
     LabelledImage,
     LabelledSample,
+    Target,
     load_labelled,
     read_folder,
     read_split,
@@ -40,7 +50,12 @@ from sam_plugins.evaluation.report import (
     by_set,
     by_size,
 )
-from sam_plugins.evaluation.runner import evaluate_baselines, evaluate_segmenter, score_images
+from sam_plugins.evaluation.runner import (
+    evaluate_baselines,
+    evaluate_segmenter,
+    score_images,
+    score_objects,
+)
 from sam_plugins.evaluation.statistics import Estimate, cluster_mean, paired_difference
 from sam_plugins.evaluation.tuning import tune_baselines
 
@@ -55,10 +70,15 @@ __all__ = [
     "GroupRow",
     "GroupTable",
     "ImageMatches",
+    "KnownImage",
     "LabelledImage",
     "LabelledSample",
     "Margin",
     "MatchSettings",
+    "Mistake",
+    "MistakeKind",
+    "MistakeSettings",
+    "ObjectPair",
     "ObjectScore",
     "PrecisionReport",
     "PrecisionScores",
@@ -66,6 +86,7 @@ __all__ = [
     "Row",
     "ScoredMask",
     "SharedPixels",
+    "Target",
     "Verdict",
     "average_precision",
     "by_group",
@@ -77,10 +98,12 @@ __all__ = [
     "evaluate_baselines",
     "evaluate_segmenter",
     "find_duplicates",
+    "find_mistakes",
     "group_duplicates",
     "group_table",
     "load_labelled",
     "match_image",
+    "match_objects",
     "paired_difference",
     "precision_groups",
     "quantile_bins",
@@ -88,5 +111,6 @@ __all__ = [
     "read_split",
     "score_images",
     "shared_pixels",
+    "score_objects",
     "tune_baselines",
 ]

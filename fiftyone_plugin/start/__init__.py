@@ -1,0 +1,6 @@
+"""FiftyOne on this machine with a sample dataset and the plugin: `make fiftyone`."""
+
+from fiftyone_plugin.start.plugin_folder import PLUGIN, install_plugin, uninstall_plugin
+from fiftyone_plugin.start.sample_dataset import SAMPLE_DATASET, sample_dataset
+
+__all__ = ["PLUGIN", "SAMPLE_DATASET", "install_plugin", "sample_dataset", "uninstall_plugin"]

