@@ -38,3 +38,12 @@ def register(plugin: Any) -> None:
         )
         logging.getLogger(__name__).error(sentence)
         raise ImportError(sentence) from error
+
+
+def __getattr__(name: str) -> object:
+    """`download_model` and `load_model`, which FiftyOne's zoo looks for in this folder."""
+    if name not in ("download_model", "load_model"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fiftyone_plugin import zoo
+
+    return getattr(zoo, name)

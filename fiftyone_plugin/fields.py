@@ -11,6 +11,7 @@ __all__ = [
     "MODEL_ID",
     "PROMPT_ID",
     "RAGGEDNESS",
+    "REPROMPTED",
     "REVIEW",
     "REVIEWED_BY",
     "REVIEW_STEP",
@@ -36,6 +37,9 @@ and mask as the run wrote them. Where it does not fit any more, somebody has edi
 
 REVIEW = "review"
 """Attribute of a Detection: "accepted" or "rejected"; missing while nobody has said."""
+
+REPROMPTED = "reprompted"
+"""Attribute of a Detection: True where somebody has asked for its mask by hand."""
 
 MASK_ATTRIBUTES = (
     "stability_score",

@@ -66,10 +66,9 @@ def run(
     choices = choices_of({**params, **_model(ctx)}, mode)
     dataset = open_dataset(name)
 
-    from fiftyone_plugin.labels import check_fields
-    from fiftyone_plugin.operators.running import count, perform, report_of, sample_ids
+    from fiftyone_plugin.operators.running import check, count, perform, report_of, sample_ids
 
-    check_fields(dataset, choices.config)
+    check(dataset, choices.config)
     ids = sample_ids(open_view(dataset, view))
     with _ctrl_c() as over, progress_bar() as bar:
         line = bar.add_task("Opening the model", total=len(ids))

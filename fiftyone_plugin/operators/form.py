@@ -153,7 +153,7 @@ def add_model(inputs: Any, params: Mapping[str, Any]) -> None:
         view=choices,
     )
     if params.get("model") == MODEL_FILE:
-        inputs.str("model_path", label="Path of the weights", required=True)
+        inputs.str("model_path", label="Path of the weights")
     exact = types.RadioGroup()
     for name, label in _PRECISIONS.items():
         exact.add_choice(name, label=label)
@@ -250,7 +250,6 @@ def add_output(
         label="Field for the masks",
         description="A new one, or that of the same run before, which then continues.",
         default="masks",
-        required=True,
     )
     name = str(params.get("label_field") or "masks")
     if not dataset.has_field(name):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fiftyone_plugin.errors import RunError
+from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.fields import run_field, status_field
 from fiftyone_plugin.labels import check_fields, fields_needed, picture_size, read_asked
 from fiftyone_plugin.models import segmenter_for
@@ -18,12 +18,14 @@ from fiftyone_plugin.runs import (
     WorkReport,
     list_runs,
     open_run,
+    pictures_of,
     work_on,
 )
+from fiftyone_plugin.sharding import run_shard
 from fiftyone_plugin.values import Mode, RunConfig, Status
 from sam_plugins.ports import Segmenter
 
-__all__ = ["Estimate", "count", "go_on", "perform", "report_of", "sample_ids"]
+__all__ = ["Estimate", "check", "count", "go_on", "perform", "report_of", "sample_ids"]
 
 _REASONS = 5
 _DONE = (Status.DONE.value, Status.NOTHING.value, Status.PARTIAL.value)
@@ -40,6 +42,23 @@ def sample_ids(view: Any) -> list[str]:
 
     cut = isinstance(view, PatchesView | EvaluationPatchesView | FramesView | ClipsView)
     return list(dict.fromkeys(view.values("sample_id" if cut else "id")))
+
+
+def check(dataset: Any, config: RunConfig) -> None:
+    """Refuse settings that no sample of the dataset could be worked on with.
+
+    Raises
+    ------
+    FieldError
+        If the fields do not fit, or the media are not what the mode is for.
+    """
+    pictures = pictures_of(dataset)
+    check_fields(pictures, config)
+    if pictures.media_type == "video" and config.mode is not Mode.VIDEO:
+        raise FieldError(
+            "Expected pictures, found videos: work on a dataset of their frames (to_frames and "
+            "clone), or follow objects through the videos."
+        )
 
 
 def perform(
@@ -72,7 +91,7 @@ def perform(
         If the fields do not fit, the model cannot be opened, or the output field is of others.
     """
     config = choices.config
-    check_fields(dataset, config)
+    check(dataset, config)
     segmenter = segmenter or segmenter_for(config.model, config.precision)
     run = open_run(dataset, config, segmenter.info.model_id, overwrite=choices.overwrite)
     report = work_on(
@@ -96,16 +115,17 @@ def go_on(
     RunError
         If the model of that name has other weights now.
     """
-    config = run.config
-    segmenter = segmenter_for(config.model, config.precision)
-    found = segmenter.info.model_id
-    if found != run.model_id:
-        raise RunError(
-            f"Run {run.run_id} was made with weights {run.model_id[:12]}, and {config.model!r} has "
-            f"weights {found[:12]} now: bring that file back, or begin a new run."
-        )
-    ids = sample_ids(dataset)
-    return work_on(dataset, run, ids, segmenter, progress=progress, stop=stop, retry=retry)
+    ids = sample_ids(pictures_of(dataset))
+    return run_shard(
+        dataset.name,
+        run.run_id,
+        0,
+        1,
+        sample_ids=ids,
+        retry=retry,
+        progress=progress,
+        stop=stop,
+    )
 
 
 def report_of(run: Run, report: WorkReport) -> dict[str, Any]:
@@ -167,12 +187,12 @@ def count(
         If the fields do not fit.
     """
     config = choices.config
-    check_fields(dataset, config)
+    check(dataset, config)
     estimate, reasons = Estimate(), Counter[str]()
     left = _left(dataset, ids, choices, estimate)
     estimate.samples = len(left)
     if config.mode is Mode.PROMPTS:
-        view = dataset.select(left).select_fields(fields_needed(config))
+        view = pictures_of(dataset).select(left).select_fields(fields_needed(config))
         for number, sample in enumerate(view, 1):
             if stop is not None and stop():
                 break
@@ -222,6 +242,5 @@ def _states(dataset: Any, config: RunConfig) -> Mapping[str, str]:
     if not runs:
         return {}
     names = ["id", run_field(config.label_field), status_field(config.label_field)]
-    return {
-        each: state for each, run, state in zip(*dataset.values(names), strict=True) if run in runs
-    }
+    rows = zip(*pictures_of(dataset).values(names), strict=True)
+    return {each: state for each, run, state in rows if run in runs}

@@ -5,11 +5,10 @@ from typing import Any, ClassVar
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from fiftyone_plugin.labels import check_fields
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.choices import RunChoices, choices_of
 from fiftyone_plugin.operators.results import outputs_of
-from fiftyone_plugin.operators.running import count, perform, report_of, sample_ids
+from fiftyone_plugin.operators.running import check, count, perform, report_of, sample_ids
 from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
 from fiftyone_plugin.values import Mode
@@ -68,7 +67,7 @@ class SegmentOperator(foo.Operator):
         """The form as choices, or what is wrong with it."""
         try:
             choices = choices_of(params, self.mode)
-            check_fields(dataset, choices.config)
+            check(dataset, choices.config)
         except SamPluginsError as error:
             return None, str(error)
         return choices, ""

@@ -10,6 +10,7 @@ from fiftyone_plugin.quality.duplicates import (
 )
 from fiftyone_plugin.quality.findings import WORDS, Finding
 from fiftyone_plugin.quality.judge import JudgedReport, judge_masks
+from fiftyone_plugin.quality.people import this_user
 from fiftyone_plugin.quality.references import (
     LabelRef,
     by_sample,
@@ -56,5 +57,6 @@ __all__ = [
     "root_of",
     "save_views",
     "shown_labels",
+    "this_user",
     "view_name",
 ]

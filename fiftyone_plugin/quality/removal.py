@@ -5,7 +5,6 @@ out: whatever kills the program, a label is in at least one of the two places. F
 not touched; those of a run go with the run.
 """
 
-import getpass
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from fiftyone_plugin.errors import ReviewError
 from fiftyone_plugin.quality.batches import root_of
+from fiftyone_plugin.quality.people import this_user
 from fiftyone_plugin.quality.references import LabelRef, by_sample, find_labels
 
 __all__ = ["Removal", "Restored", "list_removals", "purge", "remove_labels", "restore"]
@@ -105,7 +105,7 @@ def remove_labels(
         removed=0,
         changed=0,
         made_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        made_by=made_by or getpass.getuser(),
+        made_by=made_by or this_user(),
     )
     store.set(removal_id, asdict(record))
     removed = changed = 0

@@ -68,6 +68,8 @@ def next_open(
     ranking: Ranking | None = None,
     *,
     without: Iterable[str] = (),
+    finding: str = "",
+    below: float | None = None,
     limit: int = 1,
 ) -> list[QueueItem]:
     """The open labels that can be trusted least.
@@ -85,6 +87,10 @@ def next_open(
         The order; None means the defaults.
     without
         Ids of labels that are passed over.
+    finding
+        Only labels with this value of `Finding`.
+    below
+        Only labels of less trust.
     limit
         How many at most, up to 1,000.
 
@@ -93,8 +99,24 @@ def next_open(
     FieldError
         If the field holds no Detections.
     """
+    from bson import ObjectId
+
     check_detections(root_of(collection), label_field)
-    worst = _worst(label_field, ranking or Ranking(), list(without), min(max(limit, 1), 1000))
+    wanted: dict[str, Any] = {f"label.{FINDINGS}": finding} if finding else {}
+    passed = [ObjectId(each) for each in without if ObjectId.is_valid(each)]
+    worst = [
+        {
+            "$match": {
+                f"label.{REVIEW}": {"$nin": ["accepted", "rejected"]},
+                "label._id": {"$nin": passed},
+                **wanted,
+            }
+        },
+        {"$set": {"trust": (ranking or Ranking()).expression("$label")}},
+        {"$match": {} if below is None else {"trust": {"$lt": below}}},
+        {"$sort": {"trust": 1, "sample_id": 1, "label._id": 1}},
+        {"$limit": min(max(limit, 1), 1000)},
+    ]
     return [_item(document) for document in _aggregate(collection, label_field, worst)]
 
 
@@ -111,19 +133,6 @@ def count_reviews(collection: Any, label_field: str) -> Counts:
     found = {d["_id"]: d["count"] for d in _aggregate(collection, label_field, counting)}
     accepted, rejected = found.pop("accepted", 0), found.pop("rejected", 0)
     return Counts(accepted=accepted, rejected=rejected, open=sum(found.values()))
-
-
-def _worst(label_field: str, ranking: Ranking, without: list[str], limit: int) -> list[Any]:
-    from bson import ObjectId
-
-    passed = [ObjectId(each) for each in without if ObjectId.is_valid(each)]
-    decided = {"$in": ["accepted", "rejected"]}
-    return [
-        {"$match": {f"label.{REVIEW}": {"$not": decided}, "label._id": {"$nin": passed}}},
-        {"$set": {"trust": ranking.expression("$label")}},
-        {"$sort": {"trust": 1, "sample_id": 1, "label._id": 1}},
-        {"$limit": limit},
-    ]
 
 
 def _aggregate(collection: Any, label_field: str, stages: list[Any]) -> list[dict[str, Any]]:

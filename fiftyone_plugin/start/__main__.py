@@ -9,17 +9,20 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
-from fiftyone_plugin.start.session import run
+from fiftyone_plugin.start.session import run, work
 from sam_plugins.errors import SamPluginsError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it until Ctrl-C; 1 if something does not work."""
     asked = _parser().parse_args(arguments)
-    over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
     try:
+        if asked.worker:
+            work(asked.folder)
+            return 0
+        over = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: over.set())
         run(asked.folder, asked.port, over, browser=not asked.no_browser)
     except SamPluginsError as error:
         sys.stderr.write(f"{error}\n")
@@ -40,6 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=5151, help="of the App (default: %(default)s)")
     parser.add_argument("--no-browser", action="store_true", help="only say where the App is")
+    parser.add_argument(
+        "--worker", action="store_true", help="run what is scheduled in the App, until Ctrl-C"
+    )
     return parser
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["OWN", "environment_of"]
+__all__ = ["environment_of"]
 
 _FOLDERS = {
     "FIFTYONE_DATABASE_DIR": "database",
@@ -21,9 +21,6 @@ _SETTINGS = {
     "FIFTYONE_DATABASE_VALIDATION": "false",
     "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS": "true",  # else the App offers no background runs
 }
-OWN = (*_FOLDERS, *_FILES, *_SETTINGS)
-"""What another process needs as well to use the same FiftyOne."""
-
 _OTHERS = (
     "FIFTYONE_DATABASE_URI",
     "FIFTYONE_DATABASE_NAME",

@@ -1,21 +1,26 @@
 """FiftyOne's App on the sample dataset, from start to Ctrl-C."""
 
+import logging
 import os
 import shlex
 import socket
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from fiftyone_plugin.errors import FiftyOneError
-from fiftyone_plugin.start.own_folder import OWN, environment_of
+from fiftyone_plugin.start.own_folder import environment_of
 from fiftyone_plugin.start.plugin_folder import install_plugin
 from fiftyone_plugin.start.sample_dataset import sample_dataset
 
-__all__ = ["run"]
+__all__ = ["run", "work"]
+
+_PROGRAM = (sys.executable, "-m", "fiftyone_plugin.start")
 
 _READY = """
 FiftyOne is ready:  {url}
@@ -25,8 +30,7 @@ FiftyOne is ready:  {url}
   3. The masks are in a new field; "Runs (sam-plugins)" continues, retries or deletes a run.
      Press ` (backtick) to find it and other operators.
 
-"Schedule" instead of Execute needs a worker; in another terminal:
-  {worker}
+"Schedule" instead of Execute needs a worker, in another terminal:  {worker}
 
 Ctrl-C ends it. Database, masks and pictures stay in {folder}
 """
@@ -65,27 +69,60 @@ def run(folder: Path, port: int, over: threading.Event, *, browser: bool) -> Non
 
 def _run(folder: Path, port: int, over: threading.Event, browser: bool) -> None:
     _check_free(port)
-    os.environ.update(variables := environment_of(folder))
-    for name in set(os.environ) - set(variables):
-        del os.environ[name]
+    _settle(folder)
     _say("Starting FiftyOne and its database.")
     fo = _fiftyone()
     install_plugin(folder / "plugins", copy=sys.platform == "win32")
     dataset = sample_dataset(folder / "pictures")
     if over.is_set():
         return
-    session = fo.launch_app(
-        dataset, port=port, address="127.0.0.1", remote=not browser, auto=browser
-    )
+    with _quiet():
+        session = fo.launch_app(
+            dataset, port=port, address="127.0.0.1", remote=not browser, auto=browser
+        )
     try:
-        own = [f"{name}={value}" for name, value in variables.items() if name in OWN]
-        program = str(Path(sys.executable).with_name("fiftyone"))
-        worker = shlex.join(["env", *own, program, "delegated", "launch"])
+        worker = shlex.join([*_PROGRAM, "--worker", "--folder", str(folder)])
         _say(_READY.format(url=f"http://127.0.0.1:{port}", worker=worker, folder=folder))
         over.wait()
         _say("Ending it.")
     finally:
         session.close()
+
+
+def work(folder: Path) -> None:
+    """Run what is scheduled in the App of that folder, until Ctrl-C.
+
+    Raises
+    ------
+    FiftyOneError
+        If FiftyOne or its database is not installed.
+    """
+    _settle(folder.absolute())
+    _fiftyone()
+    from fiftyone.core.cli import main
+
+    sys.argv = ["fiftyone", "delegated", "launch"]
+    main()
+
+
+def _settle(folder: Path) -> None:
+    """Let the FiftyOne that this process imports, and those it starts, keep to the folder."""
+    variables = environment_of(folder)
+    os.environ.update(variables)
+    for name in set(os.environ) - set(variables):
+        del os.environ[name]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the many words that FiftyOne has for how to reach it from other machines."""
+    logger = logging.getLogger("fiftyone")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _fiftyone() -> Any:

@@ -27,4 +27,4 @@ def files_folder(dataset: Any, label_field: str, folder: str = "") -> Path:
         return Path(folder).expanduser().absolute()
     import fiftyone as fo
 
-    return Path(fo.config.default_dataset_dir).absolute() / dataset.slug / "fields" / label_field
+    return Path(fo.config.default_dataset_dir, dataset.slug, "fields", label_field).absolute()

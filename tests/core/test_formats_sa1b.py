@@ -231,7 +231,7 @@ def test_a_link_does_not_lead_out_of_the_folder(tmp_path):
     "name",
     [
         *("", "/etc/a.jpg", "../a.jpg", "a/../../b.jpg", "a\\b.jpg", "C:a.jpg", "a//b.jpg"),
-        *("./a.jpg", "a\0.jpg", "a\n.jpg", "x" * 1025, "sub/", None, 3),
+        *("./a.jpg", "a\0.jpg", "a\n.jpg", "x" * 1025, "sub/", "\ud800.jpg", None, 3),
     ],
 )
 def test_a_name_that_leaves_its_folder_is_refused(name):
@@ -246,6 +246,9 @@ def test_a_name_that_leaves_its_folder_is_refused(name):
 def test_a_document_is_named_like_its_picture():
     assert sa1b_file_name("train/a.b.jpg") == "train/a.b.json"
     assert sa1b_file_name("sa_1.jpg") == "sa_1.json"
+    for name in (".a.jpg", "a/.b/c.jpg"):
+        with pytest.raises(DatasetError, match="hidden"):
+            sa1b_file_name(name)
 
 
 @pytest.mark.parametrize(

@@ -188,9 +188,7 @@ def test_the_golden_file_is_written_and_read(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-@given(
-    st.tuples(*[st.floats(0, 1)] * 4), st.tuples(SIZES, SIZES), st.none() | st.sampled_from((0, 1))
-)
+@given(st.tuples(*[st.floats(0, 1)] * 4), st.tuples(SIZES, SIZES), st.none() | st.floats(0, 1))
 def test_boxes_come_back(shares, size, confidence):
     (xa, xb), (ya, yb) = sorted(shares[:2]), sorted(shares[2:])
     box = (xa * size[1], ya * size[0], xb * size[1], yb * size[0])

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from sam_plugins.errors import DatasetError
-from sam_plugins.evaluation import cluster_mean, group_table, quantile_bins
+from sam_plugins.evaluation import Estimate, cluster_mean, group_table, quantile_bins
+from sam_plugins.evaluation.comparison import Side, judged
 
 
 def population(rng, effects, n_images=30, spread=0.1):
@@ -87,6 +89,22 @@ def test_many_groups_and_few_images_widen_the_interval():
     assert (first.low, first.high) == pytest.approx((-second.high, -second.low))
 
 
+def test_few_images_stretch_the_percentile_interval_by_students_quantile():
+    own = Estimate(mean=0.5, low=0.4, high=0.6, n_objects=30, n_clusters=10)
+    draws = np.linspace(0.0, 0.3, 4001)
+    sides = [
+        Side(group=name, estimate=own, other_images=40, difference=0.1, draws=draws)
+        for name in "abc"
+    ]
+    table = judged(sides, reference=None, min_images=2, confidence=0.95, widen=True)
+    factor = stats.t.ppf(1 - 0.025 / 3, 9) / stats.norm.ppf(0.975) * math.sqrt(10 / 9)
+    low, high = np.quantile(draws, (0.025, 0.975))
+    found = table.rows[0].difference
+    assert (found.low, found.high) == pytest.approx(
+        (0.1 - factor * (0.1 - low), 0.1 + factor * (high - 0.1))
+    )
+
+
 def test_an_image_of_both_groups_cancels_what_is_hard_for_both():
     rng = np.random.default_rng(5)
     level = rng.normal(0.6, 0.2, 40)
@@ -109,6 +127,9 @@ def test_too_few_images_say_nothing():
     assert rows[2].estimate.n_clusters == 3
     assert not math.isnan(rows[2].estimate.low)
     assert group_table(*scene, min_images=3).rows[2].difference is not None
+    single = [part[:-2] for part in scene]
+    rows = group_table(*single, min_images=1).rows
+    assert rows[2].sentence == "Too few images to say: 1, at least 2 are needed."
     few = group_table(*scene, reference="few").rows
     assert {row.verdict for row in few} == {"too few images", "reference"}
     assert "few has 3" in few[0].sentence

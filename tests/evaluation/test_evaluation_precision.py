@@ -1,6 +1,7 @@
 import contextlib
 import io
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,8 +10,17 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from sam_plugins.errors import DatasetError
-from sam_plugins.evaluation import MatchSettings, ScoredMask, average_precision, match_image
+from sam_plugins.evaluation import (
+    MatchSettings,
+    ScoredMask,
+    average_precision,
+    find_duplicates,
+    find_mistakes,
+    match_image,
+)
 from sam_plugins.evaluation.metrics import band_width, boundary_band
+from sam_plugins.evaluation.precision import RankedClass
+from sam_plugins.formats import rle_to_mask
 from sam_plugins.masks import mask_to_box
 
 SIZE = (150, 170)
@@ -47,7 +57,9 @@ def scenes(seed, n_images=12):
             mask = np.zeros(SIZE, bool)
             mask[y : y + side, x : x + side] = rng.random() > 0.3
             mask[y : y + side // 3, x : x + side // 3] = True
-            truths.append(cut(mask, loose=2, label=label, is_crowd=bool(rng.random() < 0.15)))
+            for _ in range(rng.choice([1, 2], p=[0.85, 0.15])):  # a tie of IoU now and then
+                crowd = bool(rng.random() < 0.15)
+                truths.append(cut(mask, loose=2, label=label, is_crowd=crowd))
             for _ in range(rng.integers(0, 4)):
                 shift = rng.integers(-2, 3, 2)
                 moved = np.roll(mask, shift, (0, 1))
@@ -140,7 +152,7 @@ class BoundaryEval(COCOeval):
 
 
 def band(rle):
-    mask = coco_mask.decode(rle).astype(bool)
+    mask = rle_to_mask(rle)
     edge = boundary_band(mask, band_width(SIZE))
     return coco_mask.encode(np.asfortranarray(edge.astype(np.uint8)))
 
@@ -173,6 +185,40 @@ def test_equals_pycocotools(seed, max_detections, by_class, boundary):
     found = {name: getattr(report.overall, name) for name in expected}
     assert found == pytest.approx(expected, abs=1e-9, nan_ok=True)
     assert 0 < found["ap"] < 1
+
+
+def test_of_two_objects_that_overlap_equally_the_later_is_found():
+    strips = np.zeros((4, *SIZE), bool)
+    for strip, (start, stop) in zip(strips, ((0, 60), (10, 70), (5, 65), (10, 70)), strict=True):
+        strip[20:50, start:stop] = True
+    first, later, between, exact = strips
+    truths = [cut(first, label="a"), cut(later, label="a")]
+    answers = [cut(between, label="a", score=0.9), cut(exact, label="a", score=0.5)]
+    for known in (truths, truths[::-1]):
+        images = [("1", answers, known)]
+        expected = published(images, max_detections=100, by_class=True)
+        assert ours(images, MatchSettings()).overall.ap == pytest.approx(expected["ap"])
+    assert (
+        ours(images, MatchSettings()).overall.ap > ours([("1", answers, truths)], None).overall.ap
+    )
+
+
+def test_recalls_are_compared_as_floating_point_numbers():
+    for n_truths in range(1, 301):
+        hits = np.random.default_rng(n_truths).random(2 * n_truths) < 0.5
+        found = np.cumsum(hits)
+        hits &= found <= n_truths
+        found = np.cumsum(hits)
+        recall, precision = found / n_truths, found / np.arange(1, len(hits) + 1)
+        best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0)
+        expected = best[np.searchsorted(recall, np.linspace(0, 1, 101), side="left")].mean()
+        ranked = RankedClass(
+            np.zeros(len(hits), np.int64),
+            hits.astype(np.int8)[None, None],
+            np.array([[n_truths]]),
+        )
+        ap = ranked.precisions(np.ones((1, 1), np.int64)).item()
+        assert ap == pytest.approx(expected, abs=1e-12)
 
 
 def test_counts_and_classes():
@@ -217,6 +263,34 @@ def test_matches_are_small_and_travel():
     assert len(data) < 3000
     again = average_precision([pickle.loads(data)])
     assert repr(again) == repr(average_precision([matches]))
+
+
+def test_a_large_image_with_many_objects_is_never_a_whole_mask():
+    size = (3000, 4000)
+    rng = np.random.default_rng(0)
+    masks = []
+    for number in range(500):
+        x, y = int(rng.integers(0, size[1] - 60)), int(rng.integers(0, size[0] - 60))
+        box, crop = (x, y, x + 60, y + 60), rng.random((60, 60)) > 0.1
+        masks.append(ScoredMask(crop=crop, box=box, score=float(rng.random()), id=str(number)))
+    settings = MatchSettings(max_detections=500, boundary=True)
+    tracemalloc.start()
+    try:
+        matches = match_image("1", masks, masks, size, settings)
+        pairs = find_duplicates([(mask.crop, mask.box) for mask in masks])
+        find_mistakes(masks, masks)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < size[0] * size[1]  # one whole mask
+    assert pairs == []
+    assert average_precision([matches]).overall.ap == 1
+
+
+def test_thresholds_must_make_sense():
+    for wrong in ({"iou_thresholds": ()}, {"iou_thresholds": (0.0,)}, {"max_detections": 0}):
+        with pytest.raises(DatasetError, match="IoU thresholds above 0"):
+            MatchSettings(**wrong)
 
 
 def test_settings_must_agree():

@@ -9,6 +9,7 @@ from sam_plugins.evaluation import (
     match_image,
     precision_groups,
 )
+from sam_plugins.evaluation.comparison import draw_images
 from sam_plugins.evaluation.precision import rank_classes
 
 SIZE = (64, 64)
@@ -75,6 +76,20 @@ def test_a_group_that_misses_more_is_lower():
     assert rows["bad"].verdict == "lower"
     against = precision_groups(matches, groups, resamples=300, reference="good").rows
     assert [row.verdict for row in against] == ["lower", "reference", "no difference shown"]
+
+
+def test_the_interval_mirrors_the_draws():
+    pairs = images(5, {"only": 0.3}, 6)
+    matches, groups = zip(*pairs, strict=True)
+    estimate = precision_groups(matches, groups, resamples=200).rows[0].estimate
+    aps = []
+    for drawn in np.concatenate(list(draw_images(6, 200, 0))):
+        copies = [m for m, n in zip(matches, drawn, strict=True) for _ in range(n)]
+        aps.append(average_precision(copies).overall.ap)
+    low, high = np.quantile(aps, (0.025, 0.975))
+    point = average_precision(matches).overall.ap
+    assert estimate.low == pytest.approx(2 * point - high)
+    assert estimate.high == pytest.approx(2 * point - low)
 
 
 def test_thresholds_and_sizes_are_chosen():

@@ -99,7 +99,8 @@ def group_table(
     n_other = len(image_names) - np.bincount(alone, minlength=len(names))
     if reference is not None:
         n_other[:] = n_images[names == reference]
-    compared = (n_images >= max(min_images, 2)) & (n_other >= max(min_images, 2))
+    least = max(min_images, 2)
+    compared = (n_images >= least) & (n_other >= least)
     compared &= names != reference
     once = np.ones((1, len(image_names)), np.int64)
     point = _differences(once, sums, counts, names == reference)[0]
@@ -126,9 +127,7 @@ def group_table(
         )
         for index, name in enumerate(names)
     ]
-    return judged(
-        sides, reference=reference, min_images=min_images, confidence=confidence, widen=widen
-    )
+    return judged(sides, reference=reference, min_images=least, confidence=confidence, widen=widen)
 
 
 def quantile_bins(values: ArrayLike, n_bins: int = 4, *, missing: str = "no value") -> list[str]:

@@ -24,6 +24,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_plugins.errors import DatasetError
 from sam_plugins.evaluation.metrics import band_width, boundary_band
 from sam_plugins.evaluation.objects import Crop, ScoredMask, crops_of, shared_pixels
 from sam_plugins.types import Size
@@ -51,7 +52,6 @@ SIZE_CLASSES: Mapping[str, tuple[float, float]] = MappingProxyType(
 """COCO's size classes: lowest and highest area in pixels, both included."""
 
 _LIMITS = np.array(list(SIZE_CLASSES.values()), np.float64)
-_ALMOST_ONE = 1 - 1e-10
 
 Overlaps: TypeAlias = list[tuple[NDArray[np.int64], NDArray[np.float64]]]
 
@@ -75,6 +75,11 @@ class MatchSettings:
         CVPR 2021); for a crowd, whose outline means nothing, mask IoU.
     dilation
         Width of the border band as a fraction of the image's diagonal.
+
+    Raises
+    ------
+    DatasetError
+        If there is no threshold, or one is not above 0 and at most 1, or nothing may be detected.
     """
 
     iou_thresholds: tuple[float, ...] = COCO_THRESHOLDS
@@ -82,6 +87,14 @@ class MatchSettings:
     by_class: bool = True
     boundary: bool = False
     dilation: float = 0.02
+
+    def __post_init__(self) -> None:
+        possible = all(0 < threshold <= 1 for threshold in self.iou_thresholds)
+        if not self.iou_thresholds or not possible or self.max_detections < 1:
+            raise DatasetError(
+                "Matching needs IoU thresholds above 0 and at most 1, and at least one detection "
+                f"per image; found {self.iou_thresholds} and {self.max_detections}."
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,19 +184,18 @@ def _outcomes(
     thresholds: NDArray[np.float64],
 ) -> NDArray[np.int8]:
     """(4, T, D) outcomes, from each prediction's rivals: indices of truths and the overlaps."""
-    lowest = np.minimum(thresholds, _ALMOST_ONE)
-    sizes, levels = np.ogrid[: len(left_out), : len(lowest)]
-    outcomes = np.zeros((len(left_out), len(lowest), len(overlaps)), np.int8)
-    taken = np.zeros((len(left_out), len(lowest), len(crowd)), bool)
+    sizes, levels = np.ogrid[: len(left_out), : len(thresholds)]
+    outcomes = np.zeros((len(left_out), len(thresholds), len(overlaps)), np.int8)
+    taken = np.zeros((len(left_out), len(thresholds), len(crowd)), bool)
     for index, (rivals, ious) in enumerate(overlaps):
-        near = ious >= lowest.min()
+        near = ious >= thresholds.min()
         if not near.any():
             continue
         rivals, ious = rivals[near], ious[near]
         # From the least to the most wanted: what is left out, then by IoU, then the later one.
         by_iou = np.lexsort((rivals, ious))
         rivals, ious = rivals[by_iou], ious[by_iou]
-        possible = (ious >= lowest[:, None]) & (~taken[:, :, rivals] | crowd[rivals])
+        possible = (ious >= thresholds[:, None]) & (~taken[:, :, rivals] | crowd[rivals])
         wanted = np.arange(1, len(rivals) + 1) + len(rivals) * ~left_out[:, None, rivals]
         best = np.argmax(wanted * possible, axis=2)
         found = possible.any(axis=2)

@@ -89,8 +89,9 @@ def precision_groups(
         others = [~own for own in members]
     else:
         others = [members[names.tolist().index(reference)]] * len(names)
+    least = max(min_images, 2)
     compared = [
-        min(own.sum(), other.sum()) >= max(min_images, 2) and name != reference
+        min(own.sum(), other.sum()) >= least and name != reference
         for name, own, other in zip(names, members, others, strict=True)
     ]
     # One group's rest can be another group, and a reference is the other side of all.
@@ -121,9 +122,7 @@ def precision_groups(
         )
         for name, own, other, other_images in zip(names, wanted, opposite, others, strict=True)
     ]
-    return judged(
-        sides, reference=reference, min_images=min_images, confidence=confidence, widen=widen
-    )
+    return judged(sides, reference=reference, min_images=least, confidence=confidence, widen=widen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

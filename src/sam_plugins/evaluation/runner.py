@@ -212,7 +212,8 @@ def score_objects(
     """IoU of one centre click and of the box, for objects that a caller already holds.
 
     The same as `evaluate_segmenter`, for pictures and masks that are in no folder: nothing is
-    asked of the iterable before its turn, and no whole mask is made.
+    asked of the iterable before its turn, and no whole mask is made. An error ends the generator:
+    whoever must go on after a picture that fails calls this once for each picture.
 
     Parameters
     ----------

@@ -5,7 +5,13 @@ model.
 """
 
 from sam_plugins.formats.brush_rle import brush_rle_to_crop, crop_to_brush_rle
-from sam_plugins.formats.coco import CocoImage, from_coco, read_coco, to_coco, write_coco
+from sam_plugins.formats.coco import CocoImage, to_coco, write_coco
+from sam_plugins.formats.coco_reading import (
+    coco_categories,
+    from_coco,
+    read_coco,
+    read_coco_document,
+)
 from sam_plugins.formats.geojson import (
     ObjectNote,
     from_geojson,
@@ -49,10 +55,9 @@ from sam_plugins.formats.sa1b_folder import (
 from sam_plugins.formats.strangers import check_file_name
 from sam_plugins.formats.whole import whole_file, whole_folder
 from sam_plugins.formats.yolo_data import YoloData, read_yolo_data, write_yolo_data
+from sam_plugins.formats.yolo_reading import from_yolo_labels, read_yolo_labels
 from sam_plugins.formats.yolo_seg import (
     YoloObject,
-    from_yolo_labels,
-    read_yolo_labels,
     to_yolo_labels,
     write_yolo_labels,
     yolo_label_name,
@@ -73,6 +78,7 @@ __all__ = [
     "YoloObject",
     "brush_rle_to_crop",
     "check_file_name",
+    "coco_categories",
     "crop_to_brush_rle",
     "crop_to_rle",
     "decode_roi",
@@ -89,6 +95,7 @@ __all__ = [
     "measure_labels",
     "outlines_to_roi",
     "read_coco",
+    "read_coco_document",
     "read_geojson",
     "read_label_image",
     "read_label_tiff",

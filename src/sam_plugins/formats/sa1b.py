@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from sam_plugins.errors import DatasetError, ImageError
+from sam_plugins.formats.extras import other_keys, with_extras
 from sam_plugins.formats.published import record_to_published
 from sam_plugins.formats.rle import rle_area, rle_to_box, rle_to_runs, runs_to_rle
 from sam_plugins.formats.strangers import check_file_name, read_json
@@ -102,7 +103,7 @@ def to_sa1b(image: Sa1bImage) -> dict[str, Any]:
     for identity, record, extra in zip(ids, image.records, extras, strict=True):
         try:
             annotation = _annotation(_whole(identity, "id"), record, image.size)
-            annotations.append(_with_extras(annotation, extra, _KEYS))
+            annotations.append(with_extras(annotation, extra, _KEYS))
         except (ImageError, DatasetError) as error:
             raise DatasetError(
                 f"Annotation {identity} of {image.file_name} cannot be written: {error}"
@@ -113,7 +114,7 @@ def to_sa1b(image: Sa1bImage) -> dict[str, Any]:
         "height": int(height),
         "file_name": check_file_name(image.file_name),
     }
-    return {"image": _with_extras(shown, image.about, _IMAGE_KEYS), "annotations": annotations}
+    return {"image": with_extras(shown, image.about, _IMAGE_KEYS), "annotations": annotations}
 
 
 def _annotation(identity: int, record: MaskRecord, size: Size) -> dict[str, Any]:
@@ -126,22 +127,6 @@ def _annotation(identity: int, record: MaskRecord, size: Size) -> dict[str, Any]
     x, y = record.point_coords
     published["point_coords"] = [[_number(float(v), "point_coords") for v in (x, y)]]
     return {"id": identity} | {name: published[name] for name in _KEYS[1:]}
-
-
-def _with_extras(
-    values: dict[str, Any], extras: Mapping[str, Any], own: tuple[str, ...]
-) -> dict[str, Any]:
-    taken = sorted(set(extras) & set(own))
-    if taken:
-        raise DatasetError(
-            f"An extra may not be called {', '.join(taken)}, which the format has already: give it "
-            "another name."
-        )
-    try:
-        json.dumps(extras := dict(extras), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise DatasetError(f"Extras must be JSON values, and are not: {error}.") from error
-    return values | extras
 
 
 def from_sa1b(document: Any) -> Sa1bImage:
@@ -176,7 +161,7 @@ def from_sa1b(document: Any) -> Sa1bImage:
                 f"Annotation number {place} (id {str(annotation.get('id'))[:40]}) cannot be read: "
                 f"{error}"
             ) from error
-        extras.append({name: value for name, value in annotation.items() if name not in _KEYS})
+        extras.append(other_keys(annotation, _KEYS))
     if len(set(ids)) != len(ids):
         raise DatasetError("Two annotations have the same id; each needs its own.")
     return Sa1bImage(
@@ -186,7 +171,7 @@ def from_sa1b(document: Any) -> Sa1bImage:
         records=tuple(records),
         ids=tuple(ids),
         extras=tuple(extras) if any(extras) else (),
-        about={name: value for name, value in image.items() if name not in _IMAGE_KEYS},
+        about=other_keys(image, _IMAGE_KEYS),
     )
 
 

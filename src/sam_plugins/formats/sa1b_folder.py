@@ -17,9 +17,11 @@ def sa1b_file_name(file_name: str) -> str:
     Raises
     ------
     DatasetError
-        As `check_file_name`.
+        As `check_file_name`, or if the name or a folder of it is hidden: readers pass it over.
     """
     folder, slash, name = check_file_name(file_name).rpartition("/")
+    if any(part.startswith(".") for part in file_name.split("/")):
+        raise DatasetError(f"{file_name!r} is hidden, and its document would not be found again.")
     return f"{folder}{slash}{Path(name).stem}.json"
 
 

@@ -1,6 +1,7 @@
 """Files and names that strangers wrote: read within bounds, and kept inside their folder."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,10 @@ def read_bytes(path: str | Path, max_bytes: int) -> bytes:
     if path.exists() and not path.is_file():
         raise DatasetError(f"'{path}' must be a file and is something else.")
     with path.open("rb") as file:
-        content = file.read(max_bytes + 1)
-    if len(content) > max_bytes:
+        # A read sets aside all that it is asked for: ask for no more than there is.
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, max_bytes))
+    if size > max_bytes:
         raise DatasetError(
             f"'{path}' has more than {max_bytes:,} bytes, which is the most that is read here: "
             "split it, or allow more with max_bytes."
@@ -77,8 +80,8 @@ def check_file_name(name: Any) -> str:
     Raises
     ------
     DatasetError
-        If it is no such name: absolute, with a drive, with "..", a backslash or a control
-        character, or longer than 1024 characters.
+        If it is no such name: absolute, with a drive, with "..", a backslash or a
+        character that no name has, or longer than 1024 characters.
     """
     if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
         shown = repr(name)[:80]
@@ -89,7 +92,7 @@ def check_file_name(name: Any) -> str:
     if (
         any(part in ("", ".", "..") for part in parts)
         or re.match(r"[A-Za-z]:", name)
-        or re.search(r"[\x00-\x1f\x7f\\]", name)
+        or re.search(r"[\x00-\x1f\x7f\\\ud800-\udfff]", name)
     ):
         raise DatasetError(
             f"A file name must be relative and stay inside its folder, as 'train/a.jpg', found "

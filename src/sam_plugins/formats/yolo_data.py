@@ -10,12 +10,12 @@ import yaml
 from sam_plugins.errors import DatasetError
 from sam_plugins.formats.strangers import read_bytes
 from sam_plugins.formats.whole import whole_file
+from sam_plugins.formats.yolo_seg import MOST_CLASSES
 
 __all__ = ["YoloData", "read_yolo_data", "write_yolo_data"]
 
 _MOST_BYTES = 2**18
 _DEEPEST = 10
-_MOST_CLASSES = 10**6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,10 +129,8 @@ def _names(document: Mapping[Any, Any]) -> dict[int, str]:
 
 
 def _index(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < _MOST_CLASSES:
-        raise DatasetError(
-            f"A class needs an index from 0 to {_MOST_CLASSES - 1}, found {value!r}."
-        )
+    if type(value) is not int or not 0 <= value < MOST_CLASSES:
+        raise DatasetError(f"A class needs an index from 0 to {MOST_CLASSES - 1}, found {value!r}.")
     return value
 
 

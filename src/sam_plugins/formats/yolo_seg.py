@@ -10,7 +10,6 @@ what is inside (OpenCV) see up to a pixel more around it.
 programs that predict write it.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,36 +19,24 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from sam_plugins.errors import DatasetError, ImageError
+from sam_plugins.errors import DatasetError
 from sam_plugins.formats.bridges import joined_ring
 from sam_plugins.formats.outlines import mask_outlines
 from sam_plugins.formats.polygons import simplified_polygons
-from sam_plugins.formats.ring_runs import MOST_CROSSINGS, count_crossings, rings_to_rle
-from sam_plugins.formats.rle import rle_to_box, rle_to_crop
-from sam_plugins.formats.strangers import check_file_name, read_bytes
+from sam_plugins.formats.ring_runs import rings_to_rle
+from sam_plugins.formats.rle import rle_to_crop, rle_to_runs, runs_to_rle
+from sam_plugins.formats.strangers import check_file_name
 from sam_plugins.formats.whole import whole_file
 from sam_plugins.types import Rle, Size
 
-__all__ = [
-    "YoloObject",
-    "from_yolo_labels",
-    "read_yolo_labels",
-    "to_yolo_labels",
-    "write_yolo_labels",
-    "yolo_label_name",
-]
+__all__ = ["MOST_CLASSES", "YoloObject", "to_yolo_labels", "write_yolo_labels", "yolo_label_name"]
 
 FloatBox: TypeAlias = tuple[float, float, float, float]
 
-_MOST_BYTES = 2**26
-_MOST_OBJECTS = 100_000
-_MOST_CLASSES = 10**6
+MOST_CLASSES = 10**6
 _DIGITS = 8
 """An edge is off by 0.0002 px in a picture of 20,000 px: pixels are half a pixel away from it."""
 _BOX_DIGITS = 10
-_OUTSIDE = 1.0
-"""How far, in widths and heights, an outline may reach over the border."""
-_NUMBERS = re.compile(rb"[-+0-9.eE \t]*")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -62,7 +49,8 @@ class YoloObject:
         Of the names in ``data.yaml``, from 0.
     box
         xyxy in pixels of the picture, x1 and y1 exclusive. That of the mask where there is one;
-        what it is then does not matter to the writer.
+        what it is then does not matter to the writer. A line of a box has it to within a
+        hundred-thousandth of a pixel.
     segmentation
         The mask as COCO run lengths of the whole picture; None if the line is a box.
     confidence
@@ -116,11 +104,11 @@ def to_yolo_labels(
 
 
 def _line(each: YoloObject, size: Size, tolerance: float) -> tuple[str, float]:
-    if not 0 <= each.class_index < _MOST_CLASSES:
-        raise DatasetError(f"its class must be 0 to {_MOST_CLASSES - 1}, found {each.class_index}.")
+    if not 0 <= each.class_index < MOST_CLASSES:
+        raise DatasetError(f"its class must be 0 to {MOST_CLASSES - 1}, found {each.class_index}.")
     if each.confidence is not None and not 0 <= each.confidence <= 1:
         raise DatasetError(f"its confidence must be 0 to 1, found {each.confidence}.")
-    end = [] if each.confidence is None else [f"{each.confidence:.6g}"]
+    end = [] if each.confidence is None else [repr(float(each.confidence))]
     if each.segmentation is None:
         return " ".join([str(each.class_index), *_box_texts(each.box, size), *end]), 1.0
     if tuple(each.segmentation["size"]) != tuple(size):
@@ -130,8 +118,8 @@ def _line(each: YoloObject, size: Size, tolerance: float) -> tuple[str, float]:
     ring = _ring(each.segmentation, tolerance)
     iou = 1.0
     if tolerance > 0:
-        shown = rings_to_rle([ring], size)
-        iou = float(coco_mask.iou([shown], [each.segmentation], [0])[0, 0])
+        whole = runs_to_rle(rle_to_runs(each.segmentation), size)
+        iou = float(coco_mask.iou([rings_to_rle([ring], size)], [whole], [0])[0, 0])
     return " ".join([str(each.class_index), *_ring_texts(ring, size), *end]), iou
 
 
@@ -180,111 +168,6 @@ def _box_texts(box: FloatBox, size: Size) -> list[str]:
     return [f"{share:.{_BOX_DIGITS}f}".rstrip("0").rstrip(".") for share in shares]
 
 
-def from_yolo_labels(
-    text: str | bytes, size: Size, *, class_count: int | None = None
-) -> tuple[YoloObject, ...]:
-    """The objects of one picture's labels, our own or anybody's.
-
-    Parameters
-    ----------
-    text
-        The lines; empty ones are passed over.
-    size
-        (H, W) of the picture. Any polygon may be in a line: a pixel belongs to it if its centre
-        lies inside (even-odd rule); what reaches over the border of the picture is left out.
-    class_count
-        How many classes there are; None believes any number.
-
-    Raises
-    ------
-    DatasetError
-        If a line is no such line, with its number; or if there are more than 100,000, or outlines
-        so long and winding that they would fill the memory.
-    """
-    content = text.encode() if isinstance(text, str) else text
-    found: list[YoloObject] = []
-    crossings = MOST_CROSSINGS
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            if len(found) >= _MOST_OBJECTS:
-                raise DatasetError(f"a file may have {_MOST_OBJECTS:,} objects, and has more.")
-            class_index, values = _numbers(line, class_count)
-            ring, confidence = _shape(values, size)
-            if ring is None:
-                found.append(_box_object(class_index, values, size, confidence))
-                continue
-            crossings -= count_crossings([ring], size)
-            if crossings < 0:
-                raise DatasetError("the outlines up to here are too long for a picture.")
-            rle = rings_to_rle([ring], size)
-        except (DatasetError, ImageError) as error:
-            raise DatasetError(f"line {number} cannot be read: {error}") from error
-        found.append(
-            YoloObject(
-                class_index=class_index,
-                box=rle_to_box(rle),
-                segmentation=rle,
-                confidence=confidence,
-            )
-        )
-    return tuple(found)
-
-
-def _numbers(line: bytes, class_count: int | None) -> tuple[int, NDArray[np.float64]]:
-    try:
-        if not _NUMBERS.fullmatch(line):
-            raise ValueError("a line has numbers and spaces only")
-        values = np.array(line.split(), np.float64)
-    except ValueError as error:
-        raise DatasetError(
-            f"it must be 'class x1 y1 x2 y2 ...' in numbers, found {line[:40]!r}: {error}."
-        ) from error
-    if len(values) < 5:
-        raise DatasetError(
-            f"it must have a class and a box or at least three corners, found {len(values)} "
-            "numbers."
-        )
-    most = _MOST_CLASSES if class_count is None else class_count
-    if not 0 <= values[0] < most or values[0] != int(values[0]):
-        raise DatasetError(f"its class must be 0 to {most - 1}, found {values[0]:g}.")
-    return int(values[0]), values[1:]
-
-
-def _shape(
-    values: NDArray[np.float64], size: Size
-) -> tuple[NDArray[np.float64] | None, float | None]:
-    """The ring in pixels, None for a box, and the confidence."""
-    confidence = None
-    if len(values) % 2:
-        confidence = float(values[-1])
-        values = values[:-1]
-        if not 0 <= confidence <= 1:
-            raise DatasetError(f"its last number, a confidence, must be 0 to 1: {confidence:g}.")
-    if not (np.abs(values - 0.5) <= 0.5 + _OUTSIDE).all():
-        raise DatasetError(
-            "its coordinates must be relative to width and height, between 0 and 1: pixels have "
-            "to be divided by them."
-        )
-    if len(values) == 4:
-        return None, confidence
-    return values.reshape(-1, 2) * (size[1], size[0]), confidence
-
-
-def _box_object(
-    class_index: int, values: NDArray[np.float64], size: Size, confidence: float | None
-) -> YoloObject:
-    x, y, width, height = (values[:4] * (size[1], size[0], size[1], size[0])).tolist()
-    if width < 0 or height < 0:
-        raise DatasetError("the width and height of a box may not be negative.")
-    return YoloObject(
-        class_index=class_index,
-        box=(x - width / 2, y - height / 2, x + width / 2, y + height / 2),
-        confidence=confidence,
-    )
-
-
 def write_yolo_labels(
     path: str | Path, objects: Iterable[YoloObject], size: Size, *, tolerance: float = 0.0
 ) -> tuple[float, ...]:
@@ -296,7 +179,7 @@ def write_yolo_labels(
 
     Raises
     ------
-    DatasetError, ImageError
+    DatasetError
         As `to_yolo_labels`.
     OSError
         If the folder is missing or cannot be written.
@@ -305,29 +188,6 @@ def write_yolo_labels(
     with whole_file(path) as partial:
         partial.write_text(text, "ascii", newline="\n")
     return ious
-
-
-def read_yolo_labels(
-    path: str | Path,
-    size: Size,
-    *,
-    class_count: int | None = None,
-    max_bytes: int = _MOST_BYTES,
-) -> tuple[YoloObject, ...]:
-    """Read the labels of one picture, see `from_yolo_labels`. No objects are an empty file.
-
-    Raises
-    ------
-    DatasetError
-        As `from_yolo_labels`, or if the file is larger than `max_bytes`.
-    OSError
-        If it cannot be opened. Programs that train take a missing file for no objects.
-    """
-    content = read_bytes(path, max_bytes)
-    try:
-        return from_yolo_labels(content, size, class_count=class_count)
-    except DatasetError as error:
-        raise DatasetError(f"'{path}': {error}") from error
 
 
 def yolo_label_name(image_name: str) -> str:
