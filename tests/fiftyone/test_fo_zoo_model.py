@@ -200,6 +200,54 @@ def test_frames_ask_as_samples_do(fiftyone_here, make_model):
     assert found[0].detections[0].prompt_id == box.id
 
 
+class StillFilm:
+    """Three grey frames, in the place of FiftyOne's reader, which needs the program ffmpeg."""
+
+    def __init__(self, path, frames=None):
+        self.frame_number = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def __iter__(self):
+        for number in (1, 2, 3):
+            self.frame_number = number
+            yield np.full((48, 64, 3), 90, np.uint8)
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_a_video_has_masks_in_the_frames_that_ask(
+    fiftyone_here, make_model, monkeypatch, batch_size
+):
+    import fiftyone.core.models as fom
+
+    fo = fiftyone_here
+    monkeypatch.setattr(fom.etav, "FFmpegVideoReader", StillFilm)
+    film = fo.Sample(filepath="film.mp4", metadata=fo.VideoMetadata(total_frame_count=3))
+    box = fo.Detection(bounding_box=[0.25, 0.25, 0.5, 0.5])
+    outside = fo.Detection(bounding_box=[2, 2, 0.5, 0.5])
+    film.frames[1] = fo.Frame(boxes=fo.Detections(detections=[outside]))
+    film.frames[3] = fo.Frame(boxes=fo.Detections(detections=[box]))
+    dataset = fo.Dataset()
+    try:
+        dataset.add_sample(film)
+        dataset.apply_model(
+            make_model(),
+            label_field="frames.m",
+            prompt_field="frames.boxes",
+            batch_size=batch_size,
+            skip_failures=False,
+        )
+        found = {n: frame.m.detections for n, frame in dataset.first().frames.items()}
+        assert {n: len(each) for n, each in found.items()} == {1: 0, 2: 0, 3: 1}
+        assert found[3][0].prompt_id == box.id
+    finally:
+        dataset.delete()
+
+
 def test_large_masks_become_files_where_there_is_a_folder(make_dataset, make_model, tmp_path):
     dataset = make_dataset(2, boxes=2)
     folder = tmp_path / "masks"
