@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fiftyone_plugin.errors import FieldError
+from fiftyone_plugin.errors import FieldError, SampleError
 from fiftyone_plugin.labels import mask_of
+from fiftyone_plugin.storage import inline_bytes
 from fiftyone_plugin.values import Mode, RunConfig
 from sam_plugins import open_segmenter
 from sam_plugins.testing import FakeSegmenter
@@ -259,6 +260,22 @@ def test_large_masks_become_files_where_there_is_a_folder(make_dataset, make_mod
             assert found.mask_path.startswith(str(folder))
             crop, _ = mask_of(found, (96, 128))
             assert crop.sum() == found.area
+
+
+def test_masks_too_large_for_a_document_cost_no_other_sample(make_dataset, make_model, monkeypatch):
+    dataset = make_dataset(2, boxes=2)
+    first = dataset.first()
+    del first.boxes.detections[1]
+    first.save()
+    dataset.apply_model(make_model(), label_field="before", prompt_field="boxes")
+    alone = inline_bytes([each.mask for each in masks(dataset.first(), "before")], 1 << 20)
+    monkeypatch.setattr("fiftyone_plugin.zoo.DOCUMENT_LIMIT", alone)
+    dataset.apply_model(make_model(), label_field="m", prompt_field="boxes")
+    assert [sample.m is None for sample in dataset] == [False, True]
+    with pytest.raises(SampleError, match="folder"):
+        dataset.apply_model(
+            make_model(), label_field="m", prompt_field="boxes", skip_failures=False
+        )
 
 
 @pytest.mark.parametrize(
