@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fiftyone_plugin.errors import FieldError
+from fiftyone_plugin.fields import WRITTEN
 from fiftyone_plugin.labels import read_asked
 from fiftyone_plugin.values import Mode, RunConfig
 
@@ -200,6 +201,7 @@ def test_everything_that_describes_an_object_is_carried_and_nothing_is_shared(fo
         review="accepted",
         run_id="sam_former",
         stability_score=0.1,
+        **{WRITTEN: "mark"},
     )
     before = label.to_dict()
     sample = fo.Sample(filepath="x.png", boxes=boxes(fo, label))
