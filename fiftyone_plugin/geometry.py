@@ -105,4 +105,5 @@ def whole_box(box: Sequence[float], size: Size) -> Box | None:
         return None
     x0, y0 = (int(np.floor(value + 1e-3)) for value in clipped[:2])
     x1, y1 = (int(np.ceil(value - 1e-3)) for value in clipped[2:])
+    x0, y0 = min(x0, size[1] - 1), min(y0, size[0] - 1)
     return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)

@@ -62,3 +62,7 @@ def test_a_clipped_box_lies_inside_and_has_an_area(size, box):
         assert 0 <= whole[1] < whole[3] <= height
         assert whole[0] <= clipped[0] + 1e-3
         assert whole[2] >= clipped[2] - 1e-3
+
+
+def test_a_box_that_barely_reaches_into_the_picture_has_its_last_pixel():
+    assert whole_box((9.99999, 4.99999, 20, 20), (5, 10)) == (9, 4, 10, 5)

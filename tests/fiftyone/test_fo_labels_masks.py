@@ -158,7 +158,7 @@ def test_masks_in_files_are_what_is_not_zero(fiftyone_here, tmp_path, mode):
 
 def test_what_has_no_mask_or_no_place_has_no_pixels(fiftyone_here):
     fo, mask = fiftyone_here, np.ones((2, 2), bool)
-    nowhere = [[2, 2, 0.5, 0.5], [float("nan"), 0, 1, 1], [0, 0, 0, 1], []]
+    nowhere = [[2, 2, 0.5, 0.5], [0, 0, 1e308, 1], [float("nan"), 0, 1, 1], [0, 0, 0, 1], []]
     assert mask_of(fo.Detection(bounding_box=[0, 0, 1, 1]), (4, 4)) is None
     for bounding_box in nowhere:
         assert mask_of(fo.Detection(bounding_box=bounding_box, mask=mask), (4, 4)) is None
