@@ -34,7 +34,7 @@ from sam_plugins.evaluation.matching import (
     match_image,
 )
 from sam_plugins.evaluation.metrics import crop_boundary_iou, crop_iou
-from sam_plugins.evaluation.objects import Crop, ScoredMask
+from sam_plugins.evaluation.objects import Crop, ScoredMask, SharedPixels, shared_pixels
 from sam_plugins.evaluation.precision import (
     PrecisionReport,
     PrecisionScores,
@@ -85,6 +85,7 @@ __all__ = [
     "Report",
     "Row",
     "ScoredMask",
+    "SharedPixels",
     "Target",
     "Verdict",
     "average_precision",
@@ -110,5 +111,6 @@ __all__ = [
     "read_split",
     "score_images",
     "score_objects",
+    "shared_pixels",
     "tune_baselines",
 ]
