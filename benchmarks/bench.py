@@ -27,6 +27,7 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
         ["label_studio.py", "clicks"],
         ["label_studio.py", "clicks", "--rounds", "3"],
     ),
+    "fiftyone": (["fiftyone_boxes.py"], ["fiftyone_boxes.py", "--quick"]),
     "tiling": (["tiling.py"], ["tiling.py", "--size", "2000", "2000"]),
 }
 """Name -> the script with its arguments, and the same for a quick look."""

@@ -201,7 +201,23 @@ class Quality:
     outside_box: float | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Bits:
+    """A field for a bool array that is kept as bits: many large masks then take little memory."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"_{name}"
+
+    def __get__(self, instance: object, owner: type | None = None) -> NDArray[np.bool_]:
+        if instance is None:
+            raise AttributeError("Only an object has pixels.")
+        bits, shape = instance.__dict__[self._name]
+        return np.unpackbits(bits, count=shape[0] * shape[1]).view(bool).reshape(shape)
+
+    def __set__(self, instance: object, value: NDArray[np.bool_]) -> None:
+        instance.__dict__[self._name] = np.packbits(value), value.shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MaskedObject:
     """One object with its mask.
 
@@ -210,7 +226,8 @@ class MaskedObject:
     prompt_id
         Of the `AskedObject`, "" where nothing asked (everything-mode).
     crop
-        (h, w) bool, h and w those of `box`, at least one pixel.
+        (h, w) bool, h and w those of `box`, at least one pixel. Kept as bits: each look at it
+        makes the array anew.
     box
         xyxy whole pixels inside the picture: the mask's own box, or the given one (`BoxMode.KEEP`).
     quality
@@ -220,7 +237,7 @@ class MaskedObject:
     """
 
     prompt_id: str
-    crop: NDArray[np.bool_]
+    crop: _Bits = _Bits()
     box: Box
     quality: Quality
     asked: AskedObject | None = None

@@ -1,6 +1,7 @@
 """What a picture's labels ask for becomes masks: boxes, points, masks, and what goes wrong."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,10 +126,7 @@ def test_a_mask_wholly_outside_its_kept_box_is_no_object():
 
 
 class ShapesSegmenter(FakeSegmenter):
-    """Answers with the part of true shapes inside the box, as a model does that is cut off.
-
-    `margin` says how far beyond the box it sees.
-    """
+    """Answers with the part of true shapes inside the box, scored by `ious` of the box's area."""
 
     def __init__(self, truth: np.ndarray, ious: Callable[[float], float] = lambda _: 0.9) -> None:
         super().__init__(image_size=128, low_res_side=128)
@@ -137,8 +135,6 @@ class ShapesSegmenter(FakeSegmenter):
         self.asked: list[list[float]] = []
 
     def _answer(self, embedding, prompt):
-        from dataclasses import replace
-
         found = super()._answer(embedding, prompt)
         x0, y0, x1, y1 = (round(float(value)) for value in prompt.box)
         self.asked.append([x0, y0, x1, y1])

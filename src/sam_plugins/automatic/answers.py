@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 
 from sam_plugins.device import thread_budget
 from sam_plugins.mask_statistics import (
-    MaskStatistics,
     Window,
     is_prepared,
     measure_masks,
     measure_plain,
 )
 from sam_plugins.masks import runs_to_crop
-from sam_plugins.types import Box, Masks
+from sam_plugins.types import Box, Masks, Size
 
 __all__ = ["MeasuredMask", "measure_answers"]
 
@@ -29,9 +28,13 @@ class MeasuredMask:
 
     Parameters
     ----------
-    crop, box
-        bool, cut to the mask, and its xyxy in the whole image (x1, y1 exclusive); (0, 0) and zeros
-        where the answer is empty.
+    runs
+        int64 run lengths of the whole image column by column, as `masks.run_lengths`: little even
+        where a mask is large. None where the answer is empty.
+    original_size
+        (H, W) of the whole image.
+    box
+        xyxy of the mask, x1 and y1 exclusive; zeros where the answer is empty.
     area
         Pixels.
     predicted_iou, stability_score
@@ -39,11 +42,19 @@ class MeasuredMask:
         offset, at full resolution.
     """
 
-    crop: NDArray[np.bool_] = field(repr=False)
+    runs: NDArray[np.int64] | None = field(repr=False)
+    original_size: Size
     box: Box
     area: int
     predicted_iou: float
     stability_score: float
+
+    @property
+    def crop(self) -> NDArray[np.bool_]:
+        """(h, w) bool, cut to `box`; made at each call."""
+        if self.runs is None:
+            return np.zeros((0, 0), bool)
+        return runs_to_crop(self.runs, self.box, self.original_size)
 
 
 def measure_answers(
@@ -64,7 +75,7 @@ def measure_answers(
     Returns
     -------
     One `MeasuredMask` for each, in order. What it costs depends on where masks can be, not on the
-    size of the image, and nothing larger than a mask's box is made.
+    size of the image, and nothing of that size is made.
 
     Raises
     ------
@@ -92,20 +103,13 @@ def measure_answers(
             threads=threads or thread_budget(),
         )
     return [
-        _looked_at(masks, index, statistics)
+        MeasuredMask(
+            runs=statistics.runs,
+            original_size=masks.original_size,
+            box=statistics.box,
+            area=statistics.area,
+            predicted_iou=float(masks.iou_predictions[index]),
+            stability_score=statistics.stability_score,
+        )
         for masks, index, statistics in zip(answers, chosen, measured, strict=True)
     ]
-
-
-def _looked_at(masks: Masks, index: int, statistics: MaskStatistics) -> MeasuredMask:
-    box = statistics.box
-    crop: NDArray[np.bool_] = np.zeros((0, 0), bool)
-    if statistics.runs is not None:
-        crop = runs_to_crop(statistics.runs, box, masks.original_size)
-    return MeasuredMask(
-        crop=crop,
-        box=box,
-        area=statistics.area,
-        predicted_iou=float(masks.iou_predictions[index]),
-        stability_score=statistics.stability_score,
-    )
