@@ -64,6 +64,7 @@ PARTS = {
     "src/sam_plugins": "# Architecture",
     "napari_plugin": "## The napari plugin",
     "labelstudio_backend": "## The Label Studio backend",
+    "fiftyone_plugin": "## The FiftyOne plugin",
 }
 """Package -> the heading of docs/architecture.md under which its rooms stand."""
 

@@ -113,6 +113,7 @@ def test_metadata_offers_the_extras_commands_and_pythons(wheel: zipfile.ZipFile)
         "labelstudio",
         "large",
         "openvino",
+        "ray",
         "train",
         "dev",
     }

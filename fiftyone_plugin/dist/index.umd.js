@@ -1,0 +1,679 @@
+// Built from fiftyone_plugin/panel by scripts/build-panel; Apache-2.0.
+"use strict";
+(() => {
+  // src/app.ts
+  var app = globalThis;
+  var React = app.React;
+  var PANEL = "sam_reprompt";
+  var PLUGIN = "@sam-plugins/sam";
+  var MODAL_SPACES = "fiftyone-modal-spaces";
+  function useBeside() {
+    const { spaces } = app.__fosp__.useSpaces(MODAL_SPACES);
+    const node = app.__fosp__.useSpaceNodes(MODAL_SPACES).find(({ type }) => type === PANEL);
+    React.useEffect(() => {
+      const around = node?.parent;
+      if (node && around && spaces.canSplitLayout(around))
+        spaces.splitLayout(around, "horizontal", node);
+    }, []);
+  }
+  function useCall() {
+    const executors = {
+      reprompt_open: app.__foo__.useOperatorExecutor(`${PLUGIN}/reprompt_open`),
+      reprompt_click: app.__foo__.useOperatorExecutor(`${PLUGIN}/reprompt_click`),
+      reprompt_accept: app.__foo__.useOperatorExecutor(`${PLUGIN}/reprompt_accept`),
+      reprompt_undo: app.__foo__.useOperatorExecutor(`${PLUGIN}/reprompt_undo`)
+    };
+    const latest = React.useRef(executors);
+    latest.current = executors;
+    return React.useCallback(
+      (name, params) => new Promise((resolve, reject) => {
+        latest.current[name].execute(params, {
+          skipOutput: true,
+          skipErrorNotification: true,
+          callback: ({ result, error, errorMessage }) => {
+            const said = result ?? {};
+            if (error) reject(new Error(errorMessage || "The server does not answer."));
+            else if (typeof said["error"] === "string" && said["state"] === void 0)
+              reject(new Error(said["error"]));
+            else resolve(said);
+          }
+        });
+      }),
+      []
+    );
+  }
+
+  // src/geometry.ts
+  function pictureOnScreen(state, canvas) {
+    if (!state.windowBBox || !state.canvasBBox) return null;
+    const [, , width, height] = state.windowBBox;
+    const [left, top, wide, high] = state.canvasBBox;
+    if (!(width > 0 && height > 0 && wide > 0 && high > 0)) return null;
+    const across = canvas.width / width;
+    const down = canvas.height / height;
+    return {
+      left: canvas.left + across * (state.pan[0] + state.scale * left),
+      top: canvas.top + down * (state.pan[1] + state.scale * top),
+      width: across * state.scale * wide,
+      height: down * state.scale * high
+    };
+  }
+  function toPicture(picture, [x, y]) {
+    return [(x - picture.left) / picture.width, (y - picture.top) / picture.height];
+  }
+  function toScreen(picture, [x, y]) {
+    return [picture.left + x * picture.width, picture.top + y * picture.height];
+  }
+  function isInside([x, y]) {
+    return x >= 0 && x <= 1 && y >= 0 && y <= 1;
+  }
+  function boxBetween(first, second) {
+    const [x0, x1] = span(first[0], second[0]);
+    const [y0, y1] = span(first[1], second[1]);
+    return x1 > x0 && y1 > y0 ? [x0, y0, x1 - x0, y1 - y0] : null;
+  }
+  function span(first, second) {
+    const inside = (value) => Math.min(Math.max(value, 0), 1);
+    return [inside(Math.min(first, second)), inside(Math.max(first, second))];
+  }
+
+  // src/overlay.ts
+  var DRAG = 4;
+  var COLOURS = ["#ff3b30", "#34c759"];
+  var Overlay = class {
+    constructor(looker, say) {
+      this.looker = looker;
+      this.say = say;
+      this.element.dataset["cy"] = "sam-reprompt-overlay";
+      Object.assign(this.element.style, {
+        position: "absolute",
+        inset: "0",
+        width: "100%",
+        height: "100%",
+        cursor: "crosshair",
+        touchAction: "none"
+      });
+      this.listen();
+      this.tick();
+    }
+    looker;
+    say;
+    element = document.createElement("canvas");
+    shown = { prompts: [], mask: null };
+    /** While held, a drag moves the picture. */
+    moving = false;
+    press = null;
+    panning = false;
+    frame = 0;
+    drawn = "";
+    listening = new AbortController();
+    close() {
+      cancelAnimationFrame(this.frame);
+      this.listening.abort();
+      this.element.remove();
+    }
+    picture() {
+      return pictureOnScreen(this.looker.state, this.looker.canvas.getBoundingClientRect());
+    }
+    listen() {
+      const on = (name, handle) => this.element.addEventListener(name, handle, {
+        signal: this.listening.signal,
+        passive: false
+      });
+      on("pointerdown", (event) => this.pressed(event));
+      on("pointermove", (event) => this.moved(event));
+      on("pointerup", (event) => this.released(event));
+      on("pointercancel", () => this.dropped());
+      on("wheel", (event) => {
+        this.looker.canvas.dispatchEvent(new WheelEvent("wheel", event));
+        swallow(event);
+      });
+      for (const name of ["mousedown", "mouseup", "click", "dblclick", "contextmenu"])
+        on(name, swallow);
+    }
+    pressed(event) {
+      event.stopPropagation();
+      this.element.setPointerCapture(event.pointerId);
+      if (event.button === 1 || event.button === 0 && this.moving) {
+        this.panning = true;
+        this.passOn("mousedown", event);
+      } else if (event.button === 0 || event.button === 2) {
+        const place = [event.clientX, event.clientY];
+        const background = event.button === 2 || event.altKey;
+        this.press = { button: event.button, start: place, now: place, background };
+      }
+      event.preventDefault();
+    }
+    moved(event) {
+      if (this.panning) this.passOn("mousemove", event);
+      else if (this.press) this.press.now = [event.clientX, event.clientY];
+    }
+    released(event) {
+      event.stopPropagation();
+      if (this.panning) {
+        this.panning = false;
+        this.passOn("mouseup", event);
+        return;
+      }
+      const { press } = this;
+      const picture = this.picture();
+      this.press = null;
+      if (!press || !picture || event.button !== press.button) return;
+      press.now = [event.clientX, event.clientY];
+      if (isDrag(press)) {
+        const box = boxBetween(toPicture(picture, press.start), toPicture(picture, press.now));
+        if (box) this.say({ kind: "box", box });
+        return;
+      }
+      const place = toPicture(picture, press.start);
+      if (isInside(place))
+        this.say({ kind: "point", x: place[0], y: place[1], sign: press.background ? 0 : 1 });
+    }
+    dropped() {
+      this.press = null;
+      this.panning = false;
+    }
+    /** The App's own canvas moves the picture with its left button. */
+    passOn(name, event) {
+      const { clientX, clientY } = event;
+      this.looker.canvas.dispatchEvent(
+        new MouseEvent(name, { bubbles: true, cancelable: true, button: 0, clientX, clientY })
+      );
+    }
+    tick = () => {
+      this.frame = requestAnimationFrame(this.tick);
+      const { canvas } = this.looker;
+      if (this.element.previousSibling !== canvas) canvas.after(this.element);
+      const picture = this.picture();
+      if (!picture) return;
+      const around = this.element.getBoundingClientRect();
+      const ratio = window.devicePixelRatio || 1;
+      const state = JSON.stringify([picture, around, ratio, this.shown.prompts, this.press]);
+      const same = state === this.drawn && this.shown.mask === this.drawnMask;
+      if (same) return;
+      this.drawn = state;
+      this.drawnMask = this.shown.mask;
+      this.element.width = Math.round(around.width * ratio);
+      this.element.height = Math.round(around.height * ratio);
+      const pen = this.element.getContext("2d");
+      if (!pen) return;
+      pen.scale(ratio, ratio);
+      pen.translate(-around.left, -around.top);
+      this.draw(pen, picture);
+    };
+    drawnMask = null;
+    draw(pen, picture) {
+      const { mask, prompts } = this.shown;
+      if (mask) {
+        const [x, y, width, height] = mask.box;
+        const [left, top] = toScreen(picture, [x, y]);
+        pen.imageSmoothingEnabled = false;
+        pen.drawImage(mask.image, left, top, width * picture.width, height * picture.height);
+      }
+      for (const prompt of prompts) {
+        if (prompt.kind === "box") {
+          const [x, y, width, height] = prompt.box;
+          drawBox(pen, toScreen(picture, [x, y]), toScreen(picture, [x + width, y + height]));
+        } else {
+          drawPoint(pen, toScreen(picture, [prompt.x, prompt.y]), COLOURS[prompt.sign]);
+        }
+      }
+      if (this.press && isDrag(this.press)) drawBox(pen, this.press.start, this.press.now);
+    }
+  };
+  function isDrag({ start, now, background }) {
+    return !background && Math.hypot(now[0] - start[0], now[1] - start[1]) > DRAG;
+  }
+  function swallow(event) {
+    event.stopPropagation();
+    event.preventDefault();
+  }
+  function drawPoint(pen, [x, y], colour) {
+    pen.beginPath();
+    pen.arc(x, y, 5, 0, 2 * Math.PI);
+    pen.fillStyle = colour;
+    pen.fill();
+    pen.lineWidth = 2;
+    pen.strokeStyle = "white";
+    pen.stroke();
+  }
+  function drawBox(pen, first, second) {
+    pen.lineWidth = 2;
+    pen.strokeStyle = COLOURS[1];
+    pen.strokeRect(first[0], first[1], second[0] - first[0], second[1] - first[1]);
+  }
+
+  // src/session.ts
+  var POLL = 250;
+  var MOST_DRAFTS = 50;
+  var drafts = /* @__PURE__ */ new Map();
+  var Session = class {
+    constructor(call, sampleId, model, changed, written) {
+      this.call = call;
+      this.sampleId = sampleId;
+      this.model = model;
+      this.changed = changed;
+      this.written = written;
+    }
+    call;
+    sampleId;
+    model;
+    changed;
+    written;
+    prompts = [];
+    /** Which of several answers was chosen; null for what the model takes. */
+    chosen = null;
+    answer = null;
+    preparation = "preparing";
+    choices = { fields: [], labels: [], classes: [], undo: 0 };
+    /** The sentence of the last thing that went wrong. */
+    error = "";
+    /** Milliseconds that the last answer took. */
+    took = 0;
+    /** Whether a mask is being written or taken back. */
+    writing = false;
+    wanted = 0;
+    given = 0;
+    asking = false;
+    closed = false;
+    /** Whether what is shown is the answer to all that was said. */
+    get settled() {
+      return this.wanted === this.given;
+    }
+    async open() {
+      const draft = drafts.get(this.sampleId);
+      drafts.delete(this.sampleId);
+      if (draft) {
+        Object.assign(this, draft);
+        void this.ask();
+      }
+      await this.prepare();
+    }
+    async prepare() {
+      try {
+        for (; ; ) {
+          const said = await this.call("reprompt_open", this.named({}));
+          if (this.closed) return;
+          this.choices = said;
+          this.preparation = said["state"];
+          if (this.preparation === "failed") this.error = String(said["error"]);
+          this.changed();
+          if (this.preparation !== "preparing") return;
+          await pause(POLL);
+        }
+      } catch (error) {
+        this.preparation = "failed";
+        this.fail(error);
+      }
+    }
+    close() {
+      this.closed = true;
+      if (!this.prompts.length) return;
+      drafts.set(this.sampleId, { prompts: this.prompts, chosen: this.chosen });
+      const [oldest] = drafts.keys();
+      if (drafts.size > MOST_DRAFTS && oldest) drafts.delete(oldest);
+    }
+    say(prompt) {
+      if (prompt.kind === "box") this.prompts = this.prompts.filter(({ kind }) => kind !== "box");
+      this.prompts = [...this.prompts, prompt];
+      void this.ask();
+    }
+    /** Take the last click or box back. */
+    unsay() {
+      if (!this.prompts.length) return;
+      this.prompts = this.prompts.slice(0, -1);
+      if (!this.prompts.length) this.chosen = null;
+      void this.ask();
+    }
+    /** Forget everything that was said; nothing was written. */
+    clear() {
+      this.prompts = [];
+      this.chosen = null;
+      this.error = "";
+      void this.ask();
+    }
+    /** The next of several answers to a single click. */
+    next() {
+      if (!this.answer || this.answer.answers < 2 || !this.settled) return;
+      this.chosen = (this.answer.answer + 1) % this.answer.answers;
+      void this.ask();
+    }
+    /** Write the mask; what was said is forgotten only when it is written. */
+    async accept(target) {
+      if (await this.write("reprompt_accept", { ...this.said(), ...target })) this.clear();
+    }
+    /** Take back what was accepted last. */
+    async takeBack() {
+      await this.write("reprompt_undo", {});
+    }
+    async write(name, params) {
+      if (this.writing) return false;
+      this.writing = true;
+      this.changed();
+      try {
+        const said = await this.call(name, this.named(params));
+        this.written(said["sample"]);
+        await this.prepare();
+        return true;
+      } catch (error) {
+        this.fail(error);
+        return false;
+      } finally {
+        this.writing = false;
+        this.changed();
+      }
+    }
+    async ask() {
+      this.wanted += 1;
+      this.changed();
+      if (this.asking) return;
+      this.asking = true;
+      try {
+        while (!this.settled && !this.closed) await this.askOnce(this.wanted);
+      } finally {
+        this.asking = false;
+      }
+    }
+    async askOnce(number) {
+      const start = performance.now();
+      let answer = null;
+      let error = "";
+      if (this.prompts.length) {
+        try {
+          const said = await this.call("reprompt_click", this.named(this.said()));
+          if (said["state"] === "preparing") return pause(POLL);
+          if (said["state"] === "failed") error = String(said["error"]);
+          else answer = said;
+        } catch (reason) {
+          error = sentence(reason);
+        }
+      }
+      if (this.closed || number !== this.wanted) return;
+      this.given = number;
+      this.answer = answer;
+      this.error = error;
+      this.took = performance.now() - start;
+      this.changed();
+    }
+    said() {
+      const points = this.prompts.flatMap(
+        (one) => one.kind === "point" ? [[one.x, one.y, one.sign]] : []
+      );
+      const box = this.prompts.find((one) => one.kind === "box")?.box ?? null;
+      return { points, box, answer: this.chosen };
+    }
+    named(params) {
+      return { ...params, sample_id: this.sampleId, model: this.model };
+    }
+    fail(error) {
+      this.error = sentence(error);
+      this.changed();
+    }
+  };
+  function sentence(error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  function pause(milliseconds) {
+    return new Promise((resolve) => setTimeout(resolve, milliseconds));
+  }
+
+  // src/styles.ts
+  var row = { display: "flex", flexWrap: "wrap", gap: 8, alignItems: "center" };
+  var field = {
+    flex: "1 1 8em",
+    minWidth: 0,
+    padding: "4px 8px",
+    color: "inherit",
+    background: "var(--fo-palette-background-level1)",
+    border: "1px solid var(--fo-palette-primary-plainBorder)",
+    borderRadius: 4
+  };
+  var text = { margin: 0, lineHeight: 1.4 };
+  var button = { ...field, flex: "0 0 auto", cursor: "pointer" };
+  var styles = {
+    panel: {
+      display: "flex",
+      flexDirection: "column",
+      gap: 12,
+      padding: 16,
+      height: "100%",
+      overflow: "auto",
+      color: "var(--fo-palette-text-primary)"
+    },
+    row,
+    field,
+    button,
+    unusable: { ...button, cursor: "default", opacity: 0.4 },
+    status: text,
+    error: { ...text, color: "var(--fo-palette-danger-plainColor)" },
+    help: { ...text, color: "var(--fo-palette-text-secondary)" }
+  };
+
+  // src/panel.tsx
+  var MODEL_KEY = "sam-plugins-reprompt-model";
+  var NEW = "";
+  function Panel() {
+    useBeside();
+    const call = useCall();
+    const refresh = useLatest(app.__fos__.useRefreshSample());
+    const looker = app.recoil.useRecoilValue(app.__fos__.modalLooker);
+    const sampleId = app.recoil.useRecoilValue(app.__fos__.nullableModalSampleId);
+    const selected = app.recoil.useRecoilValue(app.__fos__.selectedLabels);
+    const [on, setOn] = React.useState(true);
+    const [model, setModel] = React.useState(() => localStorage.getItem(MODEL_KEY) ?? "nano");
+    const [, redraw] = React.useReducer((count) => count + 1, 0);
+    const [session, setSession] = React.useState(null);
+    const overlay = React.useRef(null);
+    React.useEffect(() => {
+      if (!on || !sampleId) return;
+      const opened = new Session(call, sampleId, model, redraw, (sample) => {
+        if (sample._id === sampleId) refresh.current(sample);
+      });
+      setSession(opened);
+      void opened.open();
+      return () => {
+        opened.close();
+        setSession(null);
+      };
+    }, [call, on, sampleId, model]);
+    React.useEffect(() => {
+      if (!session || !looker) return;
+      const made = new Overlay(looker, (prompt) => session.say(prompt));
+      overlay.current = made;
+      return () => {
+        overlay.current = null;
+        made.close();
+      };
+    }, [session, looker]);
+    useShown(session, looker, overlay);
+    const target = useTarget(session, selected);
+    const accept = React.useCallback(() => {
+      if (session?.answer?.mask && session.settled && !session.writing)
+        void session.accept(target.value);
+    }, [session, target.value]);
+    useKeys(session, overlay, accept, () => setOn(false));
+    return /* @__PURE__ */ React.createElement("div", { style: styles.panel, "data-cy": "sam-reprompt" }, /* @__PURE__ */ React.createElement("label", { style: styles.row }, /* @__PURE__ */ React.createElement("input", { type: "checkbox", checked: on, onChange: (event) => setOn(event.target.checked) }), /* @__PURE__ */ React.createElement("b", null, "Click on the picture")), session ? /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement(Status, { session }), /* @__PURE__ */ React.createElement(Buttons, { session, accept }), target.form, /* @__PURE__ */ React.createElement("label", { style: styles.row }, "Model", /* @__PURE__ */ React.createElement(
+      "input",
+      {
+        style: styles.field,
+        defaultValue: model,
+        onBlur: (event) => {
+          localStorage.setItem(MODEL_KEY, event.target.value);
+          setModel(event.target.value || "nano");
+        }
+      }
+    )), /* @__PURE__ */ React.createElement("p", { style: styles.help }, "Click: part of the object. Alt or right click: not part of it. Drag: a box around it. Wheel: zoom. Space or middle button and drag: move. N: next answer. Backspace: take the last click back. Enter: accept. Escape: cancel.")) : null);
+  }
+  function Status({ session }) {
+    const { answer } = session;
+    let text2 = "Ready: click on an object.";
+    if (session.preparation === "preparing") text2 = "Preparing the picture; you can click already.";
+    else if (!session.settled) text2 = "Asking.";
+    else if (answer && !answer.mask) text2 = "Nothing found there: click elsewhere, or draw a box.";
+    else if (answer) {
+      const which = answer.answers > 1 ? `Answer ${answer.answer + 1} of ${answer.answers}. ` : "";
+      text2 = `${which}Predicted IoU ${answer.score.toFixed(2)}, ${answer.area} pixels.`;
+    }
+    return /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("p", { style: styles.status, "data-cy": "sam-reprompt-status", "data-state": session.preparation }, text2), session.error ? /* @__PURE__ */ React.createElement("p", { style: styles.error, "data-cy": "sam-reprompt-error", role: "alert" }, session.error) : null);
+  }
+  function Buttons({ session, accept }) {
+    const { answer, prompts, choices, settled, writing } = session;
+    const button2 = (name, text2, usable, act) => /* @__PURE__ */ React.createElement(Button, { name, usable: usable && !writing, act }, text2);
+    return /* @__PURE__ */ React.createElement("div", { style: styles.row }, button2("accept", "Accept", settled && !!answer?.mask, accept), button2("next", "Next answer", settled && (answer?.answers ?? 1) > 1, () => session.next()), button2("unsay", "Undo click", prompts.length > 0, () => session.unsay()), button2("cancel", "Cancel", prompts.length > 0, () => session.clear()), button2("undo", "Take back accepted", choices.undo > 0, () => void session.takeBack()));
+  }
+  function Button({ name, usable, act, children }) {
+    return /* @__PURE__ */ React.createElement(
+      "button",
+      {
+        style: usable ? styles.button : styles.unusable,
+        "data-cy": `sam-reprompt-${name}`,
+        disabled: !usable,
+        onClick: (event) => {
+          event.currentTarget.blur();
+          act();
+        }
+      },
+      children
+    );
+  }
+  function useShown(session, looker, overlay) {
+    const answer = session?.answer ?? null;
+    const prompts = session?.prompts;
+    React.useEffect(() => {
+      if (overlay.current) overlay.current.shown = { ...overlay.current.shown, prompts: prompts ?? [] };
+    }, [prompts, session, looker]);
+    React.useEffect(() => {
+      let current = true;
+      const show = (mask) => {
+        if (current && overlay.current) overlay.current.shown = { ...overlay.current.shown, mask };
+      };
+      if (!answer?.mask) show(null);
+      else {
+        const image = new Image();
+        image.src = answer.mask;
+        void image.decode().then(() => show({ image, box: answer.box }));
+      }
+      return () => {
+        current = false;
+      };
+    }, [answer, session, looker]);
+  }
+  function useTarget(session, selected) {
+    const [chosen, choose] = React.useState(NEW);
+    const [field2, setField] = React.useState("");
+    const [label, setLabel] = React.useState("");
+    const choices = session?.choices;
+    const picked = selected.find(({ labelId }) => choices?.labels?.some(({ id }) => id === labelId));
+    React.useEffect(() => choose(picked?.labelId ?? NEW), [picked?.labelId, session?.sampleId]);
+    const existing = choices?.labels?.find(({ id }) => id === chosen);
+    const value = existing ? { field: existing.field, label_id: existing.id, label: existing.label } : { field: field2 || (choices?.fields?.[0] ?? "sam_masks"), label_id: NEW, label };
+    const form = choices ? /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("label", { style: styles.row }, "Accept as", /* @__PURE__ */ React.createElement(
+      "select",
+      {
+        style: styles.field,
+        "data-cy": "sam-reprompt-target",
+        value: existing ? chosen : NEW,
+        onChange: (event) => choose(event.target.value)
+      },
+      /* @__PURE__ */ React.createElement("option", { value: NEW }, "a new label"),
+      choices.labels?.map((one) => /* @__PURE__ */ React.createElement("option", { key: one.id, value: one.id }, `${one.field}: ${one.label || "(no class)"} ${one.id.slice(-4)}`))
+    )), existing ? /* @__PURE__ */ React.createElement(
+      Button,
+      {
+        name: "use-box",
+        usable: true,
+        act: () => session?.say({ kind: "box", box: existing.box })
+      },
+      "Ask with its box"
+    ) : /* @__PURE__ */ React.createElement("div", { style: styles.row }, /* @__PURE__ */ React.createElement(
+      "input",
+      {
+        style: styles.field,
+        "data-cy": "sam-reprompt-class",
+        placeholder: "class",
+        list: "sam-reprompt-classes",
+        value: label,
+        onChange: (event) => setLabel(event.target.value)
+      }
+    ), /* @__PURE__ */ React.createElement("datalist", { id: "sam-reprompt-classes" }, choices.classes?.map((name) => /* @__PURE__ */ React.createElement("option", { key: name, value: name }))), "in", /* @__PURE__ */ React.createElement(
+      "input",
+      {
+        style: styles.field,
+        "data-cy": "sam-reprompt-field",
+        list: "sam-reprompt-fields",
+        value: field2,
+        placeholder: value.field,
+        onChange: (event) => setField(event.target.value)
+      }
+    ), /* @__PURE__ */ React.createElement("datalist", { id: "sam-reprompt-fields" }, choices.fields?.map((name) => /* @__PURE__ */ React.createElement("option", { key: name, value: name }))))) : null;
+    return { value, form };
+  }
+  function useKeys(session, overlay, accept, leave) {
+    const latest = useLatest({ accept, leave });
+    React.useEffect(() => {
+      if (!session) return;
+      const listening = new AbortController();
+      const options = { capture: true, signal: listening.signal };
+      const moving = (value) => {
+        if (overlay.current) overlay.current.moving = value;
+      };
+      const act = {
+        Enter: () => latest.current.accept(),
+        n: () => session.next(),
+        Backspace: () => session.unsay(),
+        "ctrl z": () => session.unsay(),
+        Escape: () => session.prompts.length ? session.clear() : latest.current.leave(),
+        " ": () => moving(true)
+      };
+      const named = (event) => event.ctrlKey || event.metaKey ? `ctrl ${event.key}` : event.key;
+      const isOurs = (event) => named(event) in act && !isTyping(event);
+      const swallow2 = (event) => {
+        event.stopImmediatePropagation();
+        event.preventDefault();
+      };
+      window.addEventListener(
+        "keydown",
+        (event) => {
+          if (!isOurs(event)) return;
+          swallow2(event);
+          act[named(event)]?.();
+        },
+        options
+      );
+      window.addEventListener(
+        "keyup",
+        (event) => {
+          if (event.key === " ") moving(false);
+          if (isOurs(event)) swallow2(event);
+        },
+        options
+      );
+      return () => listening.abort();
+    }, [session]);
+  }
+  function isTyping(event) {
+    const { target } = event;
+    if (!(target instanceof HTMLElement)) return false;
+    const field2 = target instanceof HTMLInputElement ? target.type !== "checkbox" : target.isContentEditable || ["TEXTAREA", "SELECT"].includes(target.tagName);
+    if (field2 && event.key === "Escape") {
+      target.blur();
+      event.stopImmediatePropagation();
+    }
+    return field2;
+  }
+  function useLatest(value) {
+    const latest = React.useRef(value);
+    latest.current = value;
+    return latest;
+  }
+
+  // src/index.tsx
+  app.__fop__.registerComponent({
+    name: PANEL,
+    label: "Re-prompt",
+    component: Panel,
+    type: app.__fop__.PluginComponentType.Panel,
+    activator: () => true,
+    panelOptions: { surfaces: "modal", allowDuplicates: false }
+  });
+})();

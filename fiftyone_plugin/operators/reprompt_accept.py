@@ -1,0 +1,57 @@
+"""Writes the mask that was asked for into a sample."""
+
+from typing import Any
+
+import fiftyone.operators as foo
+
+from fiftyone_plugin.errors import ReviewError
+from fiftyone_plugin.operators.reprompting import (
+    answered,
+    open_sample,
+    prepared,
+    unlisted,
+    written_json,
+)
+from fiftyone_plugin.review import Corrections, read_interaction, shared_reprompter
+
+__all__ = ["OPERATORS", "RepromptAccept"]
+
+
+class RepromptAccept(foo.Operator):
+    """Called by the panel on Accept."""
+
+    @property
+    def config(self) -> Any:
+        """Unlisted."""
+        return unlisted("reprompt_accept", "Accept a mask")
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        """Replace the mask of `label_id` in `field`, or add a label of class `label` there."""
+        return answered(lambda: self._accept(ctx))
+
+    def _accept(self, ctx: Any) -> dict[str, Any]:
+        sample = open_sample(ctx)
+        key, opened = prepared(ctx, sample)
+        if opened.size is None:
+            raise ReviewError("The picture is still being prepared: try again in a moment.")
+        refined = shared_reprompter().answer(key, read_interaction(ctx.params, opened.size))
+        corrections = Corrections(ctx.dataset, str(sample.id))
+        field, label_id = _text(ctx, "field"), _text(ctx, "label_id")
+        known = ctx.dataset.has_sample_field(field)
+        if label_id:
+            corrections.replace(field, label_id, refined, opened.size, opened.model_id)
+        else:
+            label_id = corrections.add(
+                field, _text(ctx, "label"), refined, opened.size, opened.model_id
+            )
+        if not known:
+            ctx.ops.reload_dataset()  # the App learns of a field in no other way
+        return {"label_id": label_id, **written_json(ctx, corrections)}
+
+
+def _text(ctx: Any, name: str) -> str:
+    value = ctx.params.get(name)
+    return value if isinstance(value, str) else ""
+
+
+OPERATORS = (RepromptAccept,)

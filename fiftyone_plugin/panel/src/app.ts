@@ -1,0 +1,127 @@
+// What FiftyOne's App hands to plugins as globals, as far as this panel uses it.
+import type * as ReactModule from "react";
+import type { LookerState } from "./geometry";
+
+/** The App's viewer of one sample. */
+export interface Looker {
+  state: LookerState;
+  canvas: HTMLCanvasElement;
+  lookerElement: { element: HTMLElement };
+}
+
+export interface SelectedLabel {
+  labelId: string;
+  field: string;
+  sampleId: string;
+}
+
+export interface SampleDocument {
+  _id: string;
+}
+
+interface SpaceNode {
+  type: string;
+  parent?: SpaceNode;
+}
+
+interface OperatorResult {
+  result: unknown;
+  error: unknown;
+  errorMessage?: string;
+}
+
+interface Executor {
+  execute(
+    params: object,
+    options: {
+      skipOutput: boolean;
+      skipErrorNotification: boolean;
+      callback: (result: OperatorResult) => void;
+    },
+  ): void;
+}
+
+/** A recoil atom or selector; opaque. */
+type RecoilValue<T> = { readonly key: string; readonly __holds?: T };
+
+interface Globals {
+  React: typeof ReactModule;
+  recoil: { useRecoilValue<T>(value: RecoilValue<T>): T };
+  __fos__: {
+    modalLooker: RecoilValue<Looker | null>;
+    nullableModalSampleId: RecoilValue<string | null>;
+    selectedLabels: RecoilValue<SelectedLabel[]>;
+    /** Gives a function that shows a sample as it is now, in the modal and in the grid. */
+    useRefreshSample(): (sample: SampleDocument) => void;
+  };
+  __fosp__: {
+    useSpaces(id: string): {
+      spaces: {
+        canSplitLayout(node: SpaceNode): boolean;
+        splitLayout(node: SpaceNode, layout: "horizontal" | "vertical", moved: SpaceNode): void;
+      };
+    };
+    useSpaceNodes(id: string): SpaceNode[];
+  };
+  __foo__: { useOperatorExecutor(uri: string): Executor };
+  __fop__: {
+    registerComponent(registration: object): void;
+    PluginComponentType: { Panel: number };
+  };
+}
+
+export const app = globalThis as unknown as Globals;
+export const React = app.React;
+
+/** Name of the panel. */
+export const PANEL = "sam_reprompt";
+const PLUGIN = "@sam-plugins/sam";
+const MODAL_SPACES = "fiftyone-modal-spaces";
+
+/** A hook: once, moves the panel beside the picture where it would cover it. */
+export function useBeside(): void {
+  const { spaces } = app.__fosp__.useSpaces(MODAL_SPACES);
+  const node = app.__fosp__.useSpaceNodes(MODAL_SPACES).find(({ type }) => type === PANEL);
+  React.useEffect(() => {
+    const around = node?.parent;
+    if (node && around && spaces.canSplitLayout(around))
+      spaces.splitLayout(around, "horizontal", node);
+  }, []);
+}
+
+/** Calls an operator of this plugin; rejects with a sentence. */
+export type Call = (name: OperatorName, params: object) => Promise<Record<string, unknown>>;
+export type OperatorName =
+  | "reprompt_open"
+  | "reprompt_click"
+  | "reprompt_accept"
+  | "reprompt_undo";
+
+/** A hook: the operators of this plugin as promises. */
+export function useCall(): Call {
+  const executors: Record<OperatorName, Executor> = {
+    reprompt_open: app.__foo__.useOperatorExecutor(`${PLUGIN}/reprompt_open`),
+    reprompt_click: app.__foo__.useOperatorExecutor(`${PLUGIN}/reprompt_click`),
+    reprompt_accept: app.__foo__.useOperatorExecutor(`${PLUGIN}/reprompt_accept`),
+    reprompt_undo: app.__foo__.useOperatorExecutor(`${PLUGIN}/reprompt_undo`),
+  };
+  const latest = React.useRef(executors);
+  latest.current = executors;
+  return React.useCallback<Call>(
+    (name, params) =>
+      new Promise((resolve, reject) => {
+        latest.current[name].execute(params, {
+          skipOutput: true,
+          skipErrorNotification: true,
+          callback: ({ result, error, errorMessage }) => {
+            const said = (result ?? {}) as Record<string, unknown>;
+            if (error) reject(new Error(errorMessage || "The server does not answer."));
+            else if (typeof said["error"] === "string" && said["state"] === undefined)
+              reject(new Error(said["error"]));
+            else resolve(said);
+          },
+        });
+      }),
+    [],
+  );
+}

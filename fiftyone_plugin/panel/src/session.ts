@@ -1,0 +1,232 @@
+// What was said about one object of one sample, and what the model answers. No DOM, no React.
+import type { Call, OperatorName, SampleDocument } from "./app";
+import type { RelativeBox } from "./geometry";
+
+export type Sign = 0 | 1;
+export type Prompt =
+  | { kind: "point"; x: number; y: number; sign: Sign }
+  | { kind: "box"; box: RelativeBox };
+
+export interface Answer {
+  /** Address of a picture of the mask's crop; null if nothing was found. */
+  mask: string | null;
+  box: RelativeBox;
+  score: number;
+  area: number;
+  answer: number;
+  answers: number;
+}
+
+export interface LabelChoice {
+  field: string;
+  id: string;
+  label: string;
+  box: RelativeBox;
+  has_mask: boolean;
+}
+
+export interface Choices {
+  fields: string[];
+  labels: LabelChoice[];
+  classes: string[];
+  undo: number;
+}
+
+/** Where an accepted mask goes: to a label that is there, or to a new one of a class. */
+export interface Target {
+  field: string;
+  label_id: string;
+  label: string;
+}
+
+export type Preparation = "preparing" | "ready" | "failed";
+
+const POLL = 250;
+const MOST_DRAFTS = 50;
+
+/** What was said and not accepted, by sample, for those who turn away and come back. */
+const drafts = new Map<string, Pick<Session, "prompts" | "chosen">>();
+
+export class Session {
+  prompts: Prompt[] = [];
+  /** Which of several answers was chosen; null for what the model takes. */
+  chosen: number | null = null;
+  answer: Answer | null = null;
+  preparation: Preparation = "preparing";
+  choices: Choices = { fields: [], labels: [], classes: [], undo: 0 };
+  /** The sentence of the last thing that went wrong. */
+  error = "";
+  /** Milliseconds that the last answer took. */
+  took = 0;
+  /** Whether a mask is being written or taken back. */
+  writing = false;
+  private wanted = 0;
+  private given = 0;
+  private asking = false;
+  private closed = false;
+
+  constructor(
+    private readonly call: Call,
+    readonly sampleId: string,
+    readonly model: string,
+    private readonly changed: () => void,
+    private readonly written: (sample: SampleDocument) => void,
+  ) {}
+
+  /** Whether what is shown is the answer to all that was said. */
+  get settled(): boolean {
+    return this.wanted === this.given;
+  }
+
+  async open(): Promise<void> {
+    const draft = drafts.get(this.sampleId);
+    drafts.delete(this.sampleId);
+    if (draft) {
+      Object.assign(this, draft);
+      void this.ask();
+    }
+    await this.prepare();
+  }
+
+  private async prepare(): Promise<void> {
+    try {
+      for (;;) {
+        const said = await this.call("reprompt_open", this.named({}));
+        if (this.closed) return;
+        this.choices = said as unknown as Choices;
+        this.preparation = said["state"] as Preparation;
+        if (this.preparation === "failed") this.error = String(said["error"]);
+        this.changed();
+        if (this.preparation !== "preparing") return;
+        await pause(POLL);
+      }
+    } catch (error) {
+      this.preparation = "failed";
+      this.fail(error);
+    }
+  }
+
+  close(): void {
+    this.closed = true;
+    if (!this.prompts.length) return;
+    drafts.set(this.sampleId, { prompts: this.prompts, chosen: this.chosen });
+    const [oldest] = drafts.keys();
+    if (drafts.size > MOST_DRAFTS && oldest) drafts.delete(oldest);
+  }
+
+  say(prompt: Prompt): void {
+    if (prompt.kind === "box") this.prompts = this.prompts.filter(({ kind }) => kind !== "box");
+    this.prompts = [...this.prompts, prompt];
+    void this.ask();
+  }
+
+  /** Take the last click or box back. */
+  unsay(): void {
+    if (!this.prompts.length) return;
+    this.prompts = this.prompts.slice(0, -1);
+    if (!this.prompts.length) this.chosen = null;
+    void this.ask();
+  }
+
+  /** Forget everything that was said; nothing was written. */
+  clear(): void {
+    this.prompts = [];
+    this.chosen = null;
+    this.error = "";
+    void this.ask();
+  }
+
+  /** The next of several answers to a single click. */
+  next(): void {
+    if (!this.answer || this.answer.answers < 2 || !this.settled) return;
+    this.chosen = (this.answer.answer + 1) % this.answer.answers;
+    void this.ask();
+  }
+
+  /** Write the mask; what was said is forgotten only when it is written. */
+  async accept(target: Target): Promise<void> {
+    if (await this.write("reprompt_accept", { ...this.said(), ...target })) this.clear();
+  }
+
+  /** Take back what was accepted last. */
+  async takeBack(): Promise<void> {
+    await this.write("reprompt_undo", {});
+  }
+
+  private async write(name: OperatorName, params: object): Promise<boolean> {
+    if (this.writing) return false;
+    this.writing = true;
+    this.changed();
+    try {
+      const said = await this.call(name, this.named(params));
+      this.written(said["sample"] as SampleDocument);
+      await this.prepare();
+      return true;
+    } catch (error) {
+      this.fail(error);
+      return false;
+    } finally {
+      this.writing = false;
+      this.changed();
+    }
+  }
+
+  private async ask(): Promise<void> {
+    this.wanted += 1;
+    this.changed();
+    if (this.asking) return;
+    this.asking = true;
+    try {
+      while (!this.settled && !this.closed) await this.askOnce(this.wanted);
+    } finally {
+      this.asking = false;
+    }
+  }
+
+  private async askOnce(number: number): Promise<void> {
+    const start = performance.now();
+    let answer: Answer | null = null;
+    let error = "";
+    if (this.prompts.length) {
+      try {
+        const said = await this.call("reprompt_click", this.named(this.said()));
+        if (said["state"] === "preparing") return pause(POLL);
+        if (said["state"] === "failed") error = String(said["error"]);
+        else answer = said as unknown as Answer;
+      } catch (reason) {
+        error = sentence(reason);
+      }
+    }
+    if (this.closed || number !== this.wanted) return; // more was said meanwhile: ask for all of it
+    this.given = number;
+    this.answer = answer;
+    this.error = error;
+    this.took = performance.now() - start;
+    this.changed();
+  }
+
+  private said(): object {
+    const points = this.prompts.flatMap((one) =>
+      one.kind === "point" ? [[one.x, one.y, one.sign]] : [],
+    );
+    const box = this.prompts.find((one) => one.kind === "box")?.box ?? null;
+    return { points, box, answer: this.chosen };
+  }
+
+  private named(params: object): object {
+    return { ...params, sample_id: this.sampleId, model: this.model };
+  }
+
+  private fail(error: unknown): void {
+    this.error = sentence(error);
+    this.changed();
+  }
+}
+
+function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
