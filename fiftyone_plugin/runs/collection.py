@@ -5,7 +5,7 @@ by then, the latter field by field. Here labels, status, reason and run of a sam
 of one document, which happens only if nobody was faster.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -122,10 +122,13 @@ class Documents:
             )
         return found
 
-    def labels(self, sample_id: str, field: str) -> list[Mapping[str, Any]]:
-        """The Detections of one sample, as dicts."""
-        (query,) = _object_ids([sample_id])
-        return _detections(self._collection.find_one({"_id": query}, {field: 1}), field)
+    def labels(
+        self, ids: Sequence[str], field: str
+    ) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+        """Samples with their Detections as dicts; few are held at once."""
+        query = {"_id": {"$in": _object_ids(ids)}}
+        for each in self._collection.find(query, {field: 1}, batch_size=8):
+            yield str(each["_id"]), _detections(each, field)
 
     def mask_paths(self, ids: Sequence[str], field: str) -> dict[str, frozenset[Path]]:
         """The files that the labels of samples name."""
@@ -142,6 +145,20 @@ class Documents:
     def labelled(self, field: str) -> int:
         """How many samples have labels in a field."""
         return int(self._collection.count_documents({f"{field}.detections.0": {"$exists": True}}))
+
+    def counts(self, run: Run) -> dict[Status | None, int]:
+        """How many samples this run has made what of; None counts pictures without a status."""
+        owner, status = (name(run.config.label_field) for name in (run_field, status_field))
+        stages = [
+            {"$match": {owner: run.run_id}},
+            {"$group": {"_id": f"${status}", "count": {"$sum": 1}}},
+        ]
+        counts: dict[Status | None, int] = dict.fromkeys(Status, 0)
+        for each in self._collection.aggregate(stages):
+            counts[Status(each["_id"])] = int(each["count"])
+        left = {"_media_type": "image", owner: {"$ne": run.run_id}}
+        counts[None] = int(self._collection.count_documents(left))
+        return counts
 
     def holds(self, field: str) -> bool:
         """Whether any sample has a value in a field."""
@@ -186,35 +203,28 @@ class Documents:
         }
         return [str(each["_id"]) for each in self._collection.find(query, {"_id": 1})]
 
-    def take_away(self, run: Run, sample_id: str, label_ids: Iterable[Any], now: datetime) -> None:
-        """Remove labels of a run and what it said of the sample, in one update.
+    def take_away(self, run: Run, gone: Mapping[str, Sequence[Any]], now: datetime) -> None:
+        """Remove labels of a run and what it said of samples: one update of each document.
 
         Labels of the run that are not named stay, and belong to nobody then.
+
+        Parameters
+        ----------
+        run
+            Whose.
+        gone
+            {sample id: ids of labels}.
+        now
+            Becomes the time of their last change.
         """
-        field = run.config.label_field
-        place = f"{field}.detections"
-        there = {"$ifNull": [f"${place}", []]}
-        left = {
-            "$filter": {"input": there, "cond": {"$not": {"$in": ["$$this._id", list(label_ids)]}}}
-        }
-        freed: dict[str, Any] = {"$unsetField": {"field": RUN_ID, "input": "$$this"}}
-        freed = {"$unsetField": {"field": WRITTEN, "input": freed}}
-        mine = {"$eq": [f"$$this.{RUN_ID}", run.run_id]}
-        rest = {"$map": {"input": left, "in": {"$cond": [mine, freed, "$$this"]}}}
-        said = {
-            name: {"$cond": [{"$eq": [f"${run_field(field)}", run.run_id]}, "$$REMOVE", f"${name}"]}
-            for name in (status_field(field), reason_field(field), run_field(field))
-        }
-        empty = {"$eq": [{"$size": there}, 0]}
-        (query,) = _object_ids([sample_id])
-        self._collection.update_one(
-            {"_id": query},
-            [
-                {"$set": {place: rest}},
-                {"$set": {field: {"$cond": [empty, "$$REMOVE", f"${field}"]}}},
-                {"$set": {**said, "last_modified_at": now}},
-            ],
-        )
+        from pymongo import UpdateOne
+
+        updates = [
+            UpdateOne({"_id": _object_ids([sample_id])[0]}, _removal(run, label_ids, now))
+            for sample_id, label_ids in gone.items()
+        ]
+        if updates:
+            self._collection.bulk_write(updates, ordered=False)
 
 
 def _object_ids(ids: Iterable[str]) -> list[Any]:
@@ -226,6 +236,29 @@ def _object_ids(ids: Iterable[str]) -> list[Any]:
 def _detections(document: Mapping[str, Any] | None, field: str) -> list[Mapping[str, Any]]:
     value = (document or {}).get(field) or {}
     return list(value.get("detections") or ())
+
+
+def _removal(run: Run, label_ids: Sequence[Any], now: datetime) -> list[dict[str, Any]]:
+    field = run.config.label_field
+    place = f"{field}.detections"
+    there = {"$ifNull": [f"${place}", []]}
+    named = {"$in": ["$$this._id", list(label_ids)]}
+    left = {"$filter": {"input": there, "cond": {"$not": named}}}
+    freed: dict[str, Any] = {"$unsetField": {"field": RUN_ID, "input": "$$this"}}
+    freed = {"$unsetField": {"field": WRITTEN, "input": freed}}
+    mine = {"$eq": [f"$$this.{RUN_ID}", run.run_id]}
+    rest = {"$map": {"input": left, "in": {"$cond": [mine, freed, "$$this"]}}}
+    own = {"$eq": [f"${run_field(field)}", run.run_id]}
+    said = {
+        name: {"$cond": [own, "$$REMOVE", f"${name}"]}
+        for name in (status_field(field), reason_field(field), run_field(field))
+    }
+    empty = {"$eq": [{"$size": there}, 0]}
+    return [
+        {"$set": {place: rest}},
+        {"$set": {field: {"$cond": [empty, "$$REMOVE", f"${field}"]}}},
+        {"$set": {**said, "last_modified_at": now}},
+    ]
 
 
 def _unchanged(run: Run, write: SampleWrite) -> dict[str, Any]:

@@ -54,11 +54,14 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
     field = run.config.label_field
     samples = labels = kept = 0
     kept_files: set[Path] = set()
-    for sample_id in documents.written_by(run):
-        own = [each for each in documents.labels(sample_id, field) if of_run(each, run_id)]
-        gone = [each["_id"] for each in own if not edited(each, run.files)]
-        documents.take_away(run, sample_id, gone, datetime.now(UTC))
-        samples, labels, kept = samples + 1, labels + len(gone), kept + len(own) - len(gone)
+    for part in _chunks(documents.written_by(run)):
+        gone: dict[str, list[Any]] = {}
+        for sample_id, found in documents.labels(part, field):
+            own = [each for each in found if of_run(each, run_id)]
+            gone[sample_id] = [each["_id"] for each in own if not edited(each, run.files)]
+            kept += len(own) - len(gone[sample_id])
+        documents.take_away(run, gone, datetime.now(UTC))
+        samples, labels = samples + len(gone), labels + sum(map(len, gone.values()))
     for part in _chunks(run.files.samples()):
         for paths in documents.mask_paths(part, field).values():
             kept_files |= paths
@@ -77,5 +80,5 @@ def _drop_if_empty(dataset: Any, documents: Documents, field: str) -> None:
         dataset.delete_sample_field(field)
 
 
-def _chunks(ids: list[str], count: int = 500) -> list[list[str]]:
+def _chunks(ids: list[str], count: int = 100) -> list[list[str]]:
     return [ids[start : start + count] for start in range(0, len(ids), count)]

@@ -99,9 +99,11 @@ def answered(
 
 
 def _edited(run: Run, documents: Documents, sample_id: str) -> tuple[Any, ...]:
-    labels = documents.labels(sample_id, run.config.label_field)
     return tuple(
-        label["_id"] for label in labels if of_run(label, run.run_id) and edited(label, run.files)
+        label["_id"]
+        for _, labels in documents.labels([sample_id], run.config.label_field)
+        for label in labels
+        if of_run(label, run.run_id) and edited(label, run.files)
     )
 
 

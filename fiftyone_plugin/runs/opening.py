@@ -6,10 +6,10 @@ from fiftyone_plugin.errors import FieldError, RunError
 from fiftyone_plugin.labels import check_fields
 from fiftyone_plugin.runs.collection import Documents, pictures_of
 from fiftyone_plugin.runs.deleting import delete_run
-from fiftyone_plugin.runs.records import Run, find_run, list_runs, register
+from fiftyone_plugin.runs.records import Run, find_run, forget, list_runs, mend, register
 from fiftyone_plugin.runs.schema import declare
 from fiftyone_plugin.storage import files_folder
-from fiftyone_plugin.values import RunConfig
+from fiftyone_plugin.values import Mode, RunConfig
 
 __all__ = ["open_run"]
 
@@ -37,6 +37,7 @@ def open_run(dataset: Any, config: RunConfig, model_id: str, *, overwrite: bool 
         If the field holds labels of others, or fields to read are missing or of another kind.
     """
     run_id = config.run_id(model_id)
+    mend(dataset)
     others = []
     for run in list_runs(dataset):
         if run.run_id == run_id:
@@ -44,6 +45,7 @@ def open_run(dataset: Any, config: RunConfig, model_id: str, *, overwrite: bool 
             return run
         if run.config.label_field == config.label_field:
             others.append(run)
+    _check_media(dataset, config)
     check_fields(pictures_of(dataset), config)
     if others and not overwrite:
         raise RunError(_differs(others[0], config, model_id))
@@ -66,8 +68,27 @@ def open_run(dataset: Any, config: RunConfig, model_id: str, *, overwrite: bool 
     )
     register(dataset, run)
     run = find_run(dataset, run_id)
+    for rival in list_runs(dataset):
+        if rival.config.label_field == config.label_field and rival.run_id != run_id:
+            # Somebody else has begun another run on the field in the same instant.
+            forget(dataset, run_id)
+            raise RunError(_differs(rival, config, model_id))
     declare(dataset, run)
     return run
+
+
+def _check_media(dataset: Any, config: RunConfig) -> None:
+    if config.mode is Mode.VIDEO:
+        raise FieldError(
+            "Expected a mode that works on pictures, found video: following objects through videos "
+            "is not part of runs. Sample the frames to files with to_frames(sample_frames=True), "
+            "clone that view to a dataset and work on it."
+        )
+    if dataset.media_type == "video":
+        raise FieldError(
+            "Expected pictures, found a dataset of videos: sample the frames to files with "
+            "to_frames(sample_frames=True), clone that view to a dataset and work on it."
+        )
 
 
 def _differs(other: Run, config: RunConfig, model_id: str) -> str:

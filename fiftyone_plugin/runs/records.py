@@ -12,7 +12,7 @@ from fiftyone_plugin.errors import RunError
 from fiftyone_plugin.storage import MaskFiles, is_slug
 from fiftyone_plugin.values import RunConfig
 
-__all__ = ["METHOD", "Run", "find_run", "forget", "list_runs", "register"]
+__all__ = ["METHOD", "Run", "find_run", "forget", "list_runs", "mend", "register"]
 
 METHOD = "sam_plugins"
 """What FiftyOne's runs of ours say they are."""
@@ -89,14 +89,7 @@ def find_run(dataset: Any, run_id: str) -> Run:
 
 
 def register(dataset: Any, run: Run) -> None:
-    """Write a record; nothing happens where it is there already.
-
-    A process that was killed between FiftyOne's two writes leaves half a record: FiftyOne's own
-    repair joins the halves.
-    """
-    import fiftyone.core.odm as foo
-
-    foo.patch_runs(dataset.name)
+    """Write a record; nothing happens where it is there already."""
     dataset.reload()
     if run.run_id in dataset.list_runs():
         return
@@ -111,14 +104,20 @@ def register(dataset: Any, run: Run) -> None:
     dataset.register_run(run.run_id, record)
 
 
-def forget(dataset: Any, run_id: str) -> None:
-    """Delete a record, half a one too."""
+def mend(dataset: Any) -> None:
+    """Join what a process left that was killed between the two writes of a record."""
     import fiftyone.core.odm as foo
 
     foo.patch_runs(dataset.name)
     dataset.reload()
-    if run_id in dataset.list_runs():
+
+
+def forget(dataset: Any, run_id: str) -> None:
+    """Delete a record; halves of it, and doubles that two processes wrote at once, go too."""
+    mend(dataset)
+    while run_id in dataset.list_runs():
         dataset.delete_run(run_id)
+        mend(dataset)
 
 
 def _read(dataset: Any, run_id: str) -> Run:

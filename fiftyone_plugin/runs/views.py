@@ -3,7 +3,7 @@
 from typing import Any
 
 from fiftyone_plugin.fields import run_field, status_field
-from fiftyone_plugin.runs.collection import pictures_of
+from fiftyone_plugin.runs.collection import Documents, pictures_of
 from fiftyone_plugin.runs.records import find_run
 from fiftyone_plugin.values import Status
 
@@ -11,22 +11,14 @@ __all__ = ["retry_view", "run_counts"]
 
 
 def run_counts(dataset: Any, run_id: str) -> dict[Status | None, int]:
-    """How many samples of a dataset are in which state; None counts those not worked on.
+    """How many samples of a dataset are in which state; None counts pictures not worked on.
 
     Raises
     ------
     RunError
         If there is no such run.
     """
-    from fiftyone import ViewField
-
-    field = find_run(dataset, run_id).config.label_field
-    mine = dataset.match(ViewField(run_field(field)) == run_id)
-    counts: dict[Status | None, int] = dict.fromkeys((*Status, None), 0)
-    for value, count in mine.count_values(status_field(field)).items():
-        counts[Status(value)] = count
-    counts[None] = len(pictures_of(dataset)) - sum(counts.values())
-    return counts
+    return Documents(dataset).counts(find_run(dataset, run_id))
 
 
 def retry_view(dataset: Any, run_id: str) -> Any:

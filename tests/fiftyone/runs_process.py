@@ -140,18 +140,18 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     from fiftyone_plugin.values import RunConfig
     from sam_plugins.testing import FakeSegmenter
 
-    writing._SAMPLES = job.get("together", 5)
+    writing._SAMPLES = job.get("together", 4)
     dataset = fo.load_dataset(job["dataset"])
     segmenter = FakeSegmenter()
     config = RunConfig.from_json(job["config"])
     if job.get("delete"):
         deleted = delete_run(dataset, config.run_id(segmenter.info.model_id))
         return {"instants": instants.count, **asdict(deleted)}
-    run = open_run(dataset, config, segmenter.info.model_id)
     if "meet" in job:
         Path(job["meet"], str(os.getpid())).touch()
         while len(os.listdir(job["meet"])) < 2:
             time.sleep(0.005)
+    run = open_run(dataset, config, segmenter.info.model_id)
     ids = dataset.values("id")
     report = work_on(dataset, run, ids, segmenter, retry=job.get("retry", False))
     return {"instants": instants.count, **asdict(report)}

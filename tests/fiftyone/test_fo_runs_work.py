@@ -12,6 +12,7 @@ from fiftyone_plugin.runs import (
     find_run,
     list_runs,
     open_run,
+    opening,
     retry_view,
     run_counts,
     work_on,
@@ -287,8 +288,11 @@ def test_pictures_of_grouped_samples_are_worked_on_and_other_media_say_why(
     try:
         ids = [each.id for each in samples]
         run = begun(dataset, segmenter)
+        assert run_counts(dataset, run.run_id)[None] == 4
         report = work_on(dataset, run, ids, segmenter)
         assert (report.done, report.failed) == (4, 2)
+        counts = run_counts(dataset, run.run_id)
+        assert (counts[Status.DONE], counts[Status.FAILED], counts[None]) == (4, 2, 0)
         film = dataset[ids[2]]
         assert film[status_field("masks")] == "failed"
         assert "Expected a picture, found a video" in film[reason_field("masks")]
@@ -312,3 +316,73 @@ def test_a_damaged_record_is_refused(make_dataset, segmenter):
     with pytest.raises(RunError, match="found sam_"):
         find_run(dataset, "sam_0")
     assert np.array_equal(list_runs(dataset), [])
+
+
+def half_a_record(dataset, run, *, doubled):
+    """What a kill between FiftyOne's two writes leaves, or two processes at once."""
+    import fiftyone.core.odm as foo
+
+    database = foo.get_db_conn()
+    query = {"_dataset_id": dataset._doc.id, "key": run.run_id}
+    document = database.runs.find_one(query)
+    if doubled:
+        document.pop("_id")
+        database.runs.insert_one(document)
+    else:
+        database.datasets.update_one({"_id": dataset._doc.id}, {"$set": {"runs": {}}})
+    dataset.reload()
+
+
+@pytest.mark.parametrize("doubled", [False, True])
+def test_half_a_record_is_mended_and_doubles_go(make_dataset, segmenter, doubled):
+    dataset = make_dataset(1, boxes=1)
+    run = begun(dataset, segmenter)
+    half_a_record(dataset, run, doubled=doubled)
+    assert begun(dataset, segmenter) == run
+    assert dataset.list_runs() == [run.run_id]
+    half_a_record(dataset, run, doubled=True)
+    delete_run(dataset, run.run_id)
+    assert list_runs(dataset) == []
+    other = RunConfig(mode=Mode.PROMPTS, label_field="masks", box_field="boxes", min_area=9)
+    assert list_runs(dataset) == [] != [begun(dataset, segmenter, other)]
+    assert len(list_runs(dataset)) == 1
+
+
+def test_half_a_record_of_other_settings_owns_the_field(make_dataset, segmenter):
+    dataset = make_dataset(1, boxes=1)
+    half_a_record(dataset, begun(dataset, segmenter), doubled=False)
+    other = RunConfig(mode=Mode.PROMPTS, label_field="masks", box_field="boxes", min_area=9)
+    with pytest.raises(RunError, match="min_area is 9 and was 0"):
+        begun(dataset, segmenter, other)
+
+
+def test_two_that_begin_other_runs_at_once_do_not_both_own_the_field(
+    make_dataset, segmenter, monkeypatch
+):
+    dataset = make_dataset(1, boxes=1)
+    other = RunConfig(mode=Mode.PROMPTS, label_field="masks", box_field="boxes", min_area=9)
+    register = opening.register
+
+    def meanwhile(*arguments):
+        monkeypatch.setattr(opening, "register", register)
+        begun(dataset, segmenter)
+        register(*arguments)
+
+    monkeypatch.setattr(opening, "register", meanwhile)
+    with pytest.raises(RunError, match="min_area is 9 and was 0"):
+        begun(dataset, segmenter, other)
+    assert list_runs(dataset) == [begun(dataset, segmenter)]
+
+
+def test_videos_are_refused_before_any_sample_fails(fiftyone_here, segmenter):
+    dataset = fiftyone_here.Dataset()
+    dataset.add_sample(fiftyone_here.Sample(filepath="/no/film.mp4"))
+    everything = RunConfig(mode=Mode.EVERYTHING, label_field="masks")
+    following = RunConfig(mode=Mode.VIDEO, label_field="masks", box_field="boxes")
+    try:
+        for config in (everything, following):
+            with pytest.raises(FieldError, match=r"[Ss]ample the frames"):
+                begun(dataset, segmenter, config)
+        assert list_runs(dataset) == []
+    finally:
+        dataset.delete()

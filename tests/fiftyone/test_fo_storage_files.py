@@ -107,6 +107,20 @@ def test_a_file_that_was_edited_is_known(tmp_path):
     assert not files.unchanged(path.with_name("other.png"))
 
 
+def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+    seen = []
+
+    def full(descriptor):
+        seen.extend(path.name for path in tmp_path.rglob("*") if path.is_file())
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fiftyone_plugin.storage.files.os.fsync", full)
+    with pytest.raises(RunError, match="No space left on device"):
+        MaskFiles(tmp_path, "sam_1").write(SAMPLE, "p", 0, disc())
+    assert [name.endswith(".part") for name in seen] == [True]
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "masks").write_text("a file")
     with pytest.raises(RunError, match=r"Make room or name another folder.*it goes on"):
