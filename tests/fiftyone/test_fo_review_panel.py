@@ -81,6 +81,12 @@ def refused(fiftyone_here):
     return ExecutionError
 
 
+def fiftyone_labels():
+    import fiftyone as fo
+
+    return fo.Detections
+
+
 class Opened:
     """A panel as the App keeps it: its state comes back with every event."""
 
@@ -89,7 +95,8 @@ class Opened:
 
         self.panel = ReviewPanel()
         self.dataset, self.view = dataset, view
-        self.state: dict[str, Any] = {}
+        fields = dataset.get_field_schema(embedded_doc_type=fiftyone_labels())
+        self.state: dict[str, Any] = {"settings": {"label_field": "masks"}} if fields else {}
         self.page: dict[str, Any] = {}
         self.said: list[tuple[str, Any]] = []
         self("on_load")
@@ -105,7 +112,7 @@ class Opened:
         ctx = ExecutionContext(request, executor, operator_uri=f"{PLUGIN}/review_masks")
         self.panel.execute(ctx)
         sent = executor._requests
-        self.said = [(each.operator_name, each.params) for each in sent]
+        self.said = [(each.operator_uri, each.params) for each in sent]
         (page,) = [params["output"] for name, params in self.said if name == "show_panel_output"]
         self.page = page["type"]["properties"]
         return self
