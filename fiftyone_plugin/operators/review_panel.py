@@ -29,6 +29,15 @@ __all__ = ["OPERATORS", "ReviewPanel"]
 _MOST_SKIPPED = 5000
 
 
+class _Config(foo.PanelConfig):
+    """FiftyOne takes no level of risk for a panel, and the highest for granted."""
+
+    @property
+    def risk_level(self) -> Any:
+        """It changes nothing that cannot be taken back."""
+        return types.RiskLevel.LOW
+
+
 class ReviewPanel(foo.Panel):
     """Shows the open mask that can be trusted least, and takes what a curator says of it.
 
@@ -39,15 +48,13 @@ class ReviewPanel(foo.Panel):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        config = foo.PanelConfig(
+        return _Config(
             name="review_masks",
             label="Review masks",
             icon="rule",
             surfaces="grid modal",
             help_markdown="Masks that nobody has decided about, worst first.",
         )
-        config.risk_level = types.RiskLevel.LOW
-        return config
 
     def on_load(self, ctx: Any) -> None:
         """Begin, or go on where anybody left off."""

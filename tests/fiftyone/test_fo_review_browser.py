@@ -1,0 +1,69 @@
+"""The review panel in FiftyOne's real App, in a real browser."""
+
+import re
+
+import numpy as np
+import pytest
+
+from fiftyone_plugin.quality import judge_masks
+from fiftyone_plugin.review import count_reviews
+
+
+@pytest.fixture
+def dataset(make_dataset, fiftyone_here):
+    """Two samples with masks of discs, and a third mask inside one of them."""
+    fo = fiftyone_here
+    made = make_dataset(2, boxes=2)
+    for sample in made:
+        labels = []
+        for number, box in enumerate(sample.boxes.detections):
+            side = round(box.bounding_box[2] * 128)
+            rows, columns = np.mgrid[:side, :side] - side // 2
+            mask = rows**2 + columns**2 <= (side // 2) ** 2
+            confidence = 0.9 - 0.3 * number
+            labels.append(
+                fo.Detection(
+                    label="disc", bounding_box=box.bounding_box, mask=mask, confidence=confidence
+                )
+            )
+        sample["masks"] = fo.Detections(detections=labels)
+        sample.save()
+    judge_masks(made, "masks")
+    return made
+
+
+def test_a_curator_reviews_masks_in_the_panel(page, app, dataset, shots):
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(app.dataset_url(dataset))
+    page.wait_for_selector("[data-cy=looker]")
+    page.screenshot(path=shots / "review-panel-before.png")
+    page.click("[data-cy=new-panel-btn]")
+    page.screenshot(path=shots / "review-panel-list.png")
+    page.click("[data-cy=new-panel-option-review_masks]")
+    accept = page.get_by_role("button", name="Accept")
+    accept.wait_for()
+    page.get_by_text("4 open").wait_for()
+    picture = page.locator("img[src^='data:image/png']")
+    picture.wait_for()
+    first = picture.get_attribute("src")
+    page.screenshot(path=shots / "review-panel.png")
+
+    accept.click()
+    page.get_by_text("3 open").wait_for()
+    page.wait_for_function(
+        "first => document.querySelector(\"img[src^='data:image/png']\")?.src !== first", arg=first
+    )
+    page.get_by_role("button", name="Reject").click()
+    page.get_by_text("2 open").wait_for()
+    page.screenshot(path=shots / "review-panel-decided.png")
+    counts = count_reviews(dataset, "masks")
+    assert (counts.accepted, counts.rejected) == (1, 1)
+
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("3 open").wait_for()
+    page.get_by_role("button", name=re.compile("Open in modal")).click()
+    page.wait_for_selector("[data-cy=modal-looker-container]")
+    page.screenshot(path=shots / "review-panel-modal.png")
+    assert count_reviews(dataset, "masks").rejected == 0
+    assert errors == []
