@@ -86,7 +86,7 @@ class PanelHands:
         if not len(xs):
             return None
         x0, y0, x1, y1 = int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
-        around = self.page.locator("[data-cy=sam-reprompt-overlay]").bounding_box()
+        around = self.page.locator("[data-cy=modal-looker-container]").bounding_box()
         inside = around["x"] + 4 < x0 and x1 < around["x"] + around["width"] - 4
         bar = 60  # the App's own controls, above and below
         below = around["y"] + around["height"] - bar
@@ -129,6 +129,11 @@ class PanelHands:
             "?.innerText.startsWith('Asking')"
         )
         return {"asked": asked, "answered": said["result"]}
+
+    def switch(self) -> None:
+        """Turn clicking on the picture off, or on again."""
+        self.page.click("[data-cy=sam-reprompt] input[type=checkbox]")
+        self.settle()
 
     def press(self, name: str) -> None:
         """Press a button of the panel."""
