@@ -4,7 +4,7 @@
 PYTHON ?=
 export PYTHON
 
-.PHONY: demo test napari labelstudio bench format
+.PHONY: demo test napari fiftyone labelstudio bench format
 
 demo:
 	scripts/setup core
@@ -18,6 +18,12 @@ test:
 napari:
 	scripts/setup napari
 	.venv/bin/python -m napari_plugin
+
+# Opens FiftyOne's App with a sample dataset and the plugin, until Ctrl-C; no network is needed once it
+# is set up. Database and masks stay: ARGS="--folder FOLDER" says where.
+fiftyone:
+	scripts/setup fiftyone
+	.venv/bin/python -m fiftyone_plugin.start $(ARGS)
 
 # Starts Label Studio and the backend with sample projects, until Ctrl-C; no network is needed once they
 # are set up. Annotations stay: ARGS="--folder FOLDER" says where.

@@ -26,6 +26,8 @@ def register(plugin: Any) -> None:
     """
     try:
         from fiftyone_plugin.operators import register_all
+
+        register_all(plugin)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"fiftyone_plugin", "sam_plugins"}:
             raise
@@ -36,4 +38,12 @@ def register(plugin: Any) -> None:
         )
         logging.getLogger(__name__).error(sentence)
         raise ImportError(sentence) from error
-    register_all(plugin)
+
+
+def __getattr__(name: str) -> object:
+    """`download_model` and `load_model`, which FiftyOne's zoo looks for in this folder."""
+    if name not in ("download_model", "load_model"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fiftyone_plugin import zoo
+
+    return getattr(zoo, name)

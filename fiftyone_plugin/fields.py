@@ -1,11 +1,20 @@
 """Names of what this adapter writes into a dataset: one place, so that views and rooms agree."""
 
 __all__ = [
+    "AGREEMENT",
+    "AGREEMENT_WITH",
+    "BOX_IOU",
+    "DUPLICATES",
+    "DUPLICATE_OF",
+    "FINDINGS",
     "MASK_ATTRIBUTES",
     "MODEL_ID",
     "PROMPT_ID",
+    "RAGGEDNESS",
     "REPROMPTED",
     "REVIEW",
+    "REVIEWED_BY",
+    "REVIEW_STEP",
     "RUN_ID",
     "WRITTEN",
     "reason_field",
@@ -44,6 +53,33 @@ MASK_ATTRIBUTES = (
 )
 """Attributes of a Detection that are named as the fields of `Quality`; `predicted_iou` is its
 `confidence`."""
+
+REVIEWED_BY = "reviewed_by"
+"""Attribute of a Detection: who decided `REVIEW`."""
+
+REVIEW_STEP = "review_step"
+"""Attribute of a Detection: the step of the history of reviews that decided it last."""
+
+FINDINGS = "findings"
+"""Attribute of a Detection: what speaks against its mask, a list of values of `Finding`."""
+
+RAGGEDNESS = "raggedness"
+"""Attribute of a Detection: outline of its mask over that of its box; 1 is smooth."""
+
+BOX_IOU = "box_iou"
+"""Attribute of a Detection: IoU of the box that was given with the box of its mask."""
+
+DUPLICATE_OF = "duplicate_of"
+"""Attribute of a Detection: id of the better one in its field that has the same object."""
+
+DUPLICATES = "duplicates"
+"""Attribute of a Detection: how many others in its field are duplicates of it."""
+
+AGREEMENT = "agreement"
+"""Attribute of a Detection: IoU with its partner in the field it was compared with."""
+
+AGREEMENT_WITH = "agreement_with"
+"""Attribute of a Detection: the field it was compared with."""
 
 
 def status_field(label_field: str) -> str:

@@ -6,7 +6,7 @@ sample's labels, `open_picture` its pixels, and `detection_of` a Detection of ea
 """
 
 from fiftyone_plugin.labels.asking import read_asked
-from fiftyone_plugin.labels.checking import check_fields, fields_needed
+from fiftyone_plugin.labels.checking import check_fields, fields_needed, local_name
 from fiftyone_plugin.labels.detections import detection_of
 from fiftyone_plugin.labels.instance_masks import mask_of
 from fiftyone_plugin.labels.pictures import open_picture, picture_size
@@ -15,6 +15,7 @@ __all__ = [
     "check_fields",
     "detection_of",
     "fields_needed",
+    "local_name",
     "mask_of",
     "open_picture",
     "picture_size",

@@ -73,7 +73,8 @@ def _pieces_less_holes(crop: NDArray[np.bool_]) -> int:
 def why_left_out(quality: Quality, config: RunConfig) -> str | None:
     """The sentence that says which threshold of the run a mask is below; None if it is above all.
 
-    What is not known of a mask is not held against it.
+    What is not known of a mask is not held against it, and a threshold of 0 keeps all: a model may
+    predict less than that.
     """
     if quality.area < config.min_area:
         return (
@@ -85,7 +86,7 @@ def why_left_out(quality: Quality, config: RunConfig) -> str | None:
         ("stability", quality.stability_score, config.min_stability, "min_stability"),
     )
     for what, value, least, name in limits:
-        if value is not None and value < least:
+        if least > 0 and value is not None and value < least:
             return (
                 f"Its mask has a {what} of {value:.3f}, and the run keeps those of at least "
                 f"{least:g}: lower {name} to keep it."

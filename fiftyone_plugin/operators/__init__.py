@@ -10,10 +10,19 @@ from typing import Any
 __all__ = ["MODULES", "register_all"]
 
 MODULES = (
+    "fiftyone_plugin.operators.segment_prompts",
+    "fiftyone_plugin.operators.segment_everything",
+    "fiftyone_plugin.operators.manage_runs",
     "fiftyone_plugin.operators.reprompt_open",
     "fiftyone_plugin.operators.reprompt_click",
     "fiftyone_plugin.operators.reprompt_accept",
+    "fiftyone_plugin.operators.work_on_shard",
     "fiftyone_plugin.operators.reprompt_undo",
+    "fiftyone_plugin.operators.judge_masks",
+    "fiftyone_plugin.operators.resolve_duplicates",
+    "fiftyone_plugin.operators.review_panel",
+    "fiftyone_plugin.operators.review_selected",
+    "fiftyone_plugin.operators.removed_masks",
 )
 """Each has a list `OPERATORS` of Operator and Panel classes."""
 

@@ -9,6 +9,7 @@ import fiftyone.core.json as foj
 import fiftyone.operators as foo
 import numpy as np
 from bson import ObjectId
+from fiftyone.operators import types
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
@@ -39,6 +40,7 @@ def unlisted(name: str, label: str) -> Any:
         unlisted=True,
         allow_immediate_execution=True,
         allow_delegated_execution=False,
+        risk_level=types.RiskLevel.MEDIUM,
     )
 
 

@@ -1,7 +1,13 @@
-"""Review: what people say about masks, and masks that they ask for themselves."""
+"""Review: labels worst first, what curators say of them, and masks that they ask for themselves."""
 
 from fiftyone_plugin.review.corrections import Corrections, detections_fields
+from fiftyone_plugin.review.decisions import Decided, Undone, Verdict, decide, undo
+from fiftyone_plugin.review.history import History
+from fiftyone_plugin.review.picture import mask_picture
 from fiftyone_plugin.review.prompts import read_interaction
+from fiftyone_plugin.review.queue import Counts, QueueItem, count_reviews, next_open
+from fiftyone_plugin.review.ranking import Ranking
+from fiftyone_plugin.review.rejected import find_rejected, remove_rejected
 from fiftyone_plugin.review.reprompt import (
     Key,
     Opened,
@@ -12,11 +18,25 @@ from fiftyone_plugin.review.reprompt import (
 
 __all__ = [
     "Corrections",
+    "Counts",
+    "Decided",
+    "History",
     "Key",
     "Opened",
     "Preparation",
+    "QueueItem",
+    "Ranking",
     "Reprompter",
+    "Undone",
+    "Verdict",
+    "count_reviews",
+    "decide",
     "detections_fields",
+    "find_rejected",
+    "mask_picture",
+    "next_open",
     "read_interaction",
+    "remove_rejected",
     "shared_reprompter",
+    "undo",
 ]

@@ -7,7 +7,7 @@ import numpy as np
 
 from fiftyone_plugin.errors import ReviewError
 from fiftyone_plugin.fields import MASK_ATTRIBUTES, MODEL_ID, REPROMPTED
-from fiftyone_plugin.geometry import pixels_to_relative_box
+from fiftyone_plugin.geometry import whole_to_relative_box
 from fiftyone_plugin.masking import measure_mask
 from sam_plugins import Refined
 from sam_plugins.types import Size
@@ -182,7 +182,7 @@ def _write_mask(label: Any, refined: Refined, size: Size, model_id: str) -> None
     if not refined.crop.size:
         raise ReviewError("Nothing was found at these prompts: click elsewhere, or draw a box.")
     quality = measure_mask(refined.crop, refined.box, size, predicted_iou=refined.score)
-    label.bounding_box = pixels_to_relative_box(refined.box, size)
+    label.bounding_box = whole_to_relative_box(refined.box, size)
     label.mask_path = None
     label.mask = np.ascontiguousarray(refined.crop, dtype=bool)
     label.confidence = quality.predicted_iou

@@ -128,7 +128,7 @@ def test_labels_are_ids_in_coco_and_come_back(stack):
 
 
 @given(label_stacks(axes=("YX",)))
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 def test_polygons_of_coco_are_the_same_masks(stack):
     records, _ = label_image_to_records(stack.labels)
     image = CocoImage(file_name="a.png", size=stack.labels.shape, records=records)

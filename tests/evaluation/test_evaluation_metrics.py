@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sam_plugins.evaluation.metrics import boundary_band, boundary_iou, crop_iou, iou
+from sam_plugins.evaluation.metrics import (
+    boundary_band,
+    boundary_iou,
+    crop_boundary_iou,
+    crop_iou,
+    crop_overlap,
+    iou,
+)
 
 SHAPE = (9, 11)
 masks = arrays(bool, SHAPE)
@@ -44,6 +51,19 @@ def test_crops_score_like_whole_masks(first, second, ignore):
     assert crop_iou(a_crop, a_box, b_crop, b_box, ignore) == pytest.approx(iou(a, b, ignore))
     assert (a_crop == before[0]).all()
     assert (b_crop == before[1]).all()
+
+
+@given(crops(), crops(), st.none() | masks, st.sampled_from([0.02, 0.1, 0.2, 0.5]))
+def test_crops_have_the_border_of_whole_masks(first, second, ignore, dilation):
+    (a, a_crop, a_box), (b, b_crop, b_box) = first, second
+    found = crop_boundary_iou(a_crop, a_box, b_crop, b_box, SHAPE, ignore, dilation=dilation)
+    assert found == boundary_iou(a, b, ignore, dilation=dilation)
+
+
+@given(crops(), crops())
+def test_overlap_counts_shared_pixels(first, second):
+    (a, a_crop, a_box), (b, b_crop, b_box) = first, second
+    assert crop_overlap(a_crop, a_box, b_crop, b_box) == np.count_nonzero(a & b)
 
 
 def test_the_empty_answer_scores_nothing():

@@ -5,11 +5,13 @@ from PIL import Image
 from sam_plugins.errors import DatasetError, ModelError
 from sam_plugins.evaluation import runner, tuning
 from sam_plugins.evaluation.baselines import BaselineSettings, flood_fill
-from sam_plugins.evaluation.dataset import IGNORE_LABEL, read_folder
+from sam_plugins.evaluation.dataset import IGNORE_LABEL, KnownImage, Target, load_known, read_folder
+from sam_plugins.evaluation.report import Report
 from sam_plugins.evaluation.runner import (
     evaluate_baselines,
     evaluate_segmenter,
     score_images,
+    score_objects,
     segmenter_method,
 )
 from sam_plugins.ports import Segmenter, SegmenterInfo
@@ -196,6 +198,58 @@ def test_progress_counts_pictures_and_closing_stops(scene):
     assert len(next(steps)) == 4
     steps.close()
     assert segmenter.encoded == 1
+
+
+def test_objects_need_no_folder(scene):
+    items, truth = scene
+    segmenter = KnowingSegmenter(truth, lambda mask: [(half(mask), 0.9), (mask, 0.1)])
+    taken = []
+
+    def pictures():
+        for item in items:
+            taken.append(item.id)
+            known = load_known(item)
+            targets = [
+                # As a host may have it: a name, and a mask in a box with margins.
+                Target.of(
+                    f"object {target.label}",
+                    np.pad(target.crop, ((1, 0), (0, 0))) if target.box[1] else target.crop,
+                    (target.box[0], max(target.box[1] - 1, 0), *target.box[2:]),
+                    group="first" if target.label == 1 else None,
+                )
+                for target in known.targets
+            ]
+            yield KnownImage(
+                id=item.id, image=known.image, targets=targets, group="pool", ignore=known.ignore
+            )
+
+    steps = score_objects(segmenter, pictures(), min_area=50)
+    assert taken == []
+    first = next(steps)
+    assert taken == ["0"]
+    assert {(s.label, s.group, s.area) for s in first} == {
+        ("object 1", "first", 100),
+        ("object 2", "pool", 200),
+    }
+    expected = evaluate_segmenter(segmenter, items).scores
+    found = [*first, *(score for step in steps for score in step)]
+    assert [(s.prompt, s.iou, s.oracle, s.area) for s in found] == [
+        (s.prompt, s.iou, s.oracle, s.area) for s in expected
+    ]
+    report = Report(tuple(found))
+    assert set(Report.from_json(report.to_json()).scores) == set(found)
+    assert len(next(score_objects(segmenter, pictures()))) == 6
+    assert len(next(score_objects(segmenter, pictures(), max_objects_per_image=1))) == 2
+
+
+def test_an_empty_mask_is_no_object(scene):
+    _, truth = scene
+    segmenter = KnowingSegmenter(truth, lambda mask: [(mask, 1)])
+    nothing = Target.of("a", np.zeros((3, 4), bool), (5, 5, 9, 8))
+    assert (nothing.box, nothing.area) == ((5, 5, 5, 5), 0)
+    picture = KnownImage(id="0", image=np.zeros((32, 40, 3), np.uint8), targets=[nothing])
+    assert list(score_objects(segmenter, [picture], min_area=0)) == [()]
+    assert segmenter.encoded == 0
 
 
 def test_baselines_answer_the_same_objects(scene):

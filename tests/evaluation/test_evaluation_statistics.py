@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sam_plugins.evaluation import statistics
 from sam_plugins.evaluation.statistics import cluster_mean, paired_difference
 
 
@@ -59,6 +60,13 @@ def test_seed_and_confidence_count():
     assert cluster_mean(values, names, seed=1) != cluster_mean(values, names)
     wide, narrow = (cluster_mean(values, names, confidence=c) for c in (0.99, 0.5))
     assert wide.low < narrow.low < narrow.high < wide.high
+
+
+def test_many_clusters_are_drawn_in_parts(monkeypatch):
+    values, names = np.linspace(0, 1, 30), [str(i % 6) for i in range(30)]
+    at_once = cluster_mean(values, names, resamples=100)
+    monkeypatch.setattr(statistics, "_CELLS_AT_ONCE", 60)
+    assert cluster_mean(values, names, resamples=100) == at_once
 
 
 def test_pairs_cancel_what_is_hard_for_both():

@@ -66,7 +66,7 @@ def environment(uri: str, folder: Path) -> dict[str, str]:
         "FIFTYONE_DEFAULT_DATASET_DIR": folder / "datasets",
         "FIFTYONE_PLUGINS_DIR": folder / "plugins",
         "FIFTYONE_MODEL_ZOO_DIR": folder / "zoo",
-        "SAM_PLUGINS_CACHE_DIR": folder / "cache",
+        "SAM_PLUGINS_CACHE": folder / "cache",
     }
     for path in paths.values():
         path.mkdir(parents=True, exist_ok=True)

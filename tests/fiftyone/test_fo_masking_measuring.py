@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from fiftyone_plugin.masking import mask_everything, measure_mask
+from fiftyone_plugin.masking.measuring import why_left_out
 from fiftyone_plugin.values import Mode, RunConfig
 from sam_plugins import load_sample, open_segmenter
 from sam_plugins.masks import mask_to_box
@@ -57,3 +58,10 @@ def test_everything_has_quality_and_follows_the_configuration():
     assert sorted(one.quality.area for one in fewer.objects) == [a for a in areas if a >= least]
     stopped = mask_everything(segmenter, sample.image, config, stop=lambda: True)
     assert len(stopped.objects) < len(fewer.objects)
+
+
+def test_a_threshold_of_nothing_keeps_what_a_model_thinks_little_of():
+    quality = measure_mask(np.ones((2, 2), bool), (0, 0, 2, 2), (4, 4), predicted_iou=-0.3)
+    assert why_left_out(quality, RunConfig(mode=Mode.PROMPTS, label_field="x")) is None
+    config = RunConfig(mode=Mode.PROMPTS, label_field="x", min_predicted_iou=0.1)
+    assert "-0.300" in why_left_out(quality, config)

@@ -1,4 +1,4 @@
-"""A run over a dataset: what it writes, what it leaves, and what one bad sample costs the others."""
+"""A run over a dataset: what it writes and leaves, and what a bad sample costs the others."""
 
 from pathlib import Path
 
@@ -145,7 +145,7 @@ def test_a_model_that_fails_is_given_up_and_what_was_done_is_written(make_datase
 
     dataset = make_dataset(20, boxes=1)
     run = begun(dataset, segmenter)
-    with pytest.raises(RunError, match="failed on 10 samples in a row.*the card is gone"):
+    with pytest.raises(RunError, match=r"failed on 10 samples in a row.*the card is gone"):
         worked(dataset, Failing(), run)
     counts = run_counts(dataset, run.run_id)
     assert (counts[Status.DONE], counts[Status.FAILED], counts[None]) == (3, 9, 8)
@@ -195,7 +195,7 @@ def test_changed_settings_are_a_new_run_and_are_not_written_into_the_same_field(
     run = begun(dataset, segmenter)
     assert begun(dataset, segmenter) == run == find_run(dataset, run.run_id)
     other = RunConfig(mode=Mode.PROMPTS, label_field="masks", box_field="boxes", min_area=9)
-    with pytest.raises(RunError, match="min_area is 9 and was 0.*name another field"):
+    with pytest.raises(RunError, match=r"min_area is 9 and was 0.*name another field"):
         begun(dataset, segmenter, other)
     with pytest.raises(RunError, match="weights are others"):
         open_run(dataset, CONFIG, "another model")
@@ -233,10 +233,19 @@ def test_labels_of_others_are_not_overwritten_without_consent(
     assert dataset[third].masks_status is None
 
 
+def test_everything_mode_that_finds_nothing_is_done(make_dataset, segmenter):
+    dataset = make_dataset(2)
+    config = RunConfig(mode=Mode.EVERYTHING, label_field="masks", points_per_side=4)
+    report = worked(dataset, segmenter, begun(dataset, segmenter, config))
+    assert report.nothing == 2
+    assert dataset.first().masks.detections == []
+    assert worked(dataset, segmenter, begun(dataset, segmenter, config)).skipped == 2
+
+
 def test_consent_replaces_another_run(make_dataset, segmenter):
     dataset = make_dataset(2, boxes=2)
     worked(dataset, segmenter, begun(dataset, segmenter))
-    other = RunConfig(mode=Mode.EVERYTHING, label_field="masks")
+    other = RunConfig(mode=Mode.PROMPTS, label_field="masks", box_field="boxes", min_area=1)
     run = begun(dataset, segmenter, other, overwrite=True)
     assert [each.run_id for each in list_runs(dataset)] == [run.run_id]
     worked(dataset, segmenter, run)

@@ -24,15 +24,18 @@ from scipy import ndimage
 
 from sam_plugins.errors import DatasetError
 from sam_plugins.images import load_image
+from sam_plugins.masks import mask_to_box
 from sam_plugins.types import Box, Image
 
 __all__ = [
     "IGNORE_LABEL",
+    "KnownImage",
     "LabelledImage",
     "LabelledSample",
     "Target",
     "choose_targets",
     "find_targets",
+    "load_known",
     "load_labelled",
     "read_folder",
     "read_split",
@@ -88,19 +91,57 @@ class Target:
     Parameters
     ----------
     label
-        Its value in the mask file.
+        Its value in the mask file, or its name in the picture.
     box
-        xyxy, x1 and y1 exclusive.
+        xyxy, x1 and y1 exclusive; no wider than the object, for it is a prompt.
     crop
         (h, w) bool, the object inside `box`.
     area
         Pixels.
+    group
+        What it is pooled under in a report; None takes its picture's.
     """
 
-    label: int
+    label: int | str
     box: Box
     crop: NDArray[np.bool_]
     area: int
+    group: str | None = None
+
+    @classmethod
+    def of(
+        cls, label: int | str, crop: NDArray[np.bool_], box: Box, *, group: str | None = None
+    ) -> "Target":
+        """An object from a crop that may have margins, such as a host's mask in its own box."""
+        x0, y0, x1, y1 = mask_to_box(crop)
+        tight = (box[0] + x0, box[1] + y0, box[0] + x1, box[1] + y1)
+        inner = np.ascontiguousarray(crop[y0:y1, x0:x1])
+        return cls(label, tight, inner, int(np.count_nonzero(inner)), group)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class KnownImage:
+    """A picture in memory and the objects known in it, wherever they come from.
+
+    Parameters
+    ----------
+    id
+        Unique in the data set; intervals are made of pictures.
+    image
+        (H, W, 3) uint8 RGB.
+    targets
+        Its objects.
+    group
+        What objects without a group of their own are pooled under.
+    ignore
+        (H, W) bool, True where the truth is unknown; None if it is known everywhere.
+    """
+
+    id: str
+    image: Image
+    targets: Sequence[Target]
+    group: str = ""
+    ignore: NDArray[np.bool_] | None = None
 
 
 def read_split(path: Path, root: Path, subset: str) -> list[LabelledImage]:
@@ -179,6 +220,24 @@ def load_labelled(item: LabelledImage) -> LabelledSample:
     return LabelledSample(image, np.where(unknown, 0, labels), unknown)
 
 
+def load_known(item: LabelledImage, min_area: int = 1) -> KnownImage:
+    """Read a picture and find its objects of at least `min_area` pixels.
+
+    Raises
+    ------
+    DatasetError, ImageError
+        As `load_labelled`.
+    """
+    sample = load_labelled(item)
+    return KnownImage(
+        id=item.id,
+        image=sample.image,
+        targets=find_targets(sample.labels, min_area),
+        group=item.group,
+        ignore=sample.ignore,
+    )
+
+
 def find_targets(labels: NDArray[np.int64], min_area: int = 1) -> list[Target]:
     """The objects of a label image, by rising label.
 
@@ -202,9 +261,9 @@ def find_targets(labels: NDArray[np.int64], min_area: int = 1) -> list[Target]:
 
 
 def choose_targets(
-    targets: Sequence[Target], limit: int, image_id: str, seed: int = 0
+    targets: Sequence[Target], limit: int | None, image_id: str, seed: int = 0
 ) -> list[Target]:
-    """At most `limit` objects of one picture, by a rule that depends on nothing else.
+    """At most `limit` objects of one picture, or all, by a rule that depends on nothing else.
 
     The objects are shuffled with the seed and the picture's name, and the first are taken: a
     smaller limit takes a part of what a larger one takes, and other pictures play no part.

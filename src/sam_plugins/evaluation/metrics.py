@@ -7,9 +7,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sam_plugins.masks import mask_iou
-from sam_plugins.types import Box
+from sam_plugins.types import Box, Size
 
-__all__ = ["boundary_band", "boundary_iou", "crop_iou", "iou"]
+__all__ = [
+    "band_width",
+    "boundary_band",
+    "boundary_iou",
+    "crop_boundary_iou",
+    "crop_iou",
+    "crop_overlap",
+    "iou",
+]
 
 Mask = NDArray[np.bool_]
 
@@ -66,18 +74,28 @@ def crop_iou(
     if ignore is not None:
         prediction = prediction & ~_cut(ignore, prediction_box, (0, 0))
         target = target & ~_cut(ignore, target_box, (0, 0))
-    x0, y0 = (max(prediction_box[i], target_box[i]) for i in (0, 1))
-    x1, y1 = (min(prediction_box[i], target_box[i]) for i in (2, 3))
-    shared = 0
-    if x0 < x1 and y0 < y1:
-        common = (x0, y0, x1, y1)
-        shared = int(
-            np.count_nonzero(
-                _cut(prediction, common, prediction_box[:2]) & _cut(target, common, target_box[:2])
-            )
-        )
+    shared = crop_overlap(prediction, prediction_box, target, target_box)
     union = int(np.count_nonzero(prediction)) + int(np.count_nonzero(target)) - shared
     return shared / union if union else 0.0
+
+
+def crop_overlap(first: Mask, first_box: Box, second: Mask, second_box: Box) -> int:
+    """How many pixels two masks share that are given as crops of one image.
+
+    Parameters
+    ----------
+    first, second
+        (h, w) bool, each of the size of its box; False outside it.
+    first_box, second_box
+        xyxy in the image, x1 and y1 exclusive. Only where they overlap is anything looked at.
+    """
+    x0, y0 = (max(first_box[i], second_box[i]) for i in (0, 1))
+    x1, y1 = (min(first_box[i], second_box[i]) for i in (2, 3))
+    if x0 >= x1 or y0 >= y1:
+        return 0
+    common = (x0, y0, x1, y1)
+    both = _cut(first, common, first_box[:2]) & _cut(second, common, second_box[:2])
+    return int(np.count_nonzero(both))
 
 
 def boundary_iou(
@@ -108,8 +126,55 @@ def boundary_iou(
         If the shapes differ.
     """
     _same_shape(prediction, target, ignore)
-    width = max(1, round(dilation * math.hypot(*prediction.shape)))
+    width = band_width((prediction.shape[0], prediction.shape[1]), dilation)
     return iou(boundary_band(prediction, width), boundary_band(target, width), ignore)
+
+
+def crop_boundary_iou(
+    prediction: Mask,
+    prediction_box: Box,
+    target: Mask,
+    target_box: Box,
+    size: Size,
+    ignore: Mask | None = None,
+    *,
+    dilation: float = 0.02,
+) -> float:
+    """Boundary IoU of two masks that are given as crops of one image.
+
+    The same number as `boundary_iou` of the whole masks, at the cost of the crops: what lies
+    around a crop is outside the mask, and so is what lies beyond the image.
+
+    Parameters
+    ----------
+    prediction, target
+        (h, w) bool, each of the size of its box; False outside it.
+    prediction_box, target_box
+        xyxy in the image, x1 and y1 exclusive, inside it; a box without area is an empty mask.
+    size
+        (H, W) of the image, which sets the width of the band.
+    ignore
+        (H, W) bool over the whole image; pixels left out.
+    dilation
+        As in `boundary_iou`.
+
+    Returns
+    -------
+    Between 0 and 1; 0 if both are empty.
+    """
+    width = band_width(size, dilation)
+    return crop_iou(
+        boundary_band(prediction, width),
+        prediction_box,
+        boundary_band(target, width),
+        target_box,
+        ignore,
+    )
+
+
+def band_width(size: Size, dilation: float = 0.02) -> int:
+    """Width in pixels of the border band in an image of (H, W) `size`: at least one."""
+    return max(1, round(dilation * math.hypot(*size)))
 
 
 def boundary_band(mask: Mask, width: int) -> Mask:

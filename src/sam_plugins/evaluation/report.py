@@ -31,7 +31,8 @@ class ObjectScore:
     prompt
         "click" or "box".
     group, image_id, label, area
-        The object: its picture's group and id, its value in the mask file, its pixels.
+        The object: its group, its picture's id, its value in the mask file or its name, its
+        pixels.
     iou
         Of the answer with the highest predicted IoU.
     oracle
@@ -42,7 +43,7 @@ class ObjectScore:
     prompt: str
     group: str
     image_id: str
-    label: int
+    label: int | str
     area: int
     iou: float
     oracle: float | None = None
@@ -260,7 +261,7 @@ def _gathered(
     }
 
 
-def _key(score: ObjectScore) -> tuple[str, int]:
+def _key(score: ObjectScore) -> tuple[str, int | str]:
     return score.image_id, score.label
 
 

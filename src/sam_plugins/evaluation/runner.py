@@ -21,12 +21,11 @@ from sam_plugins.evaluation.baselines import (
     random_walk,
 )
 from sam_plugins.evaluation.dataset import (
+    KnownImage,
     LabelledImage,
-    LabelledSample,
     Target,
     choose_targets,
-    find_targets,
-    load_labelled,
+    load_known,
 )
 from sam_plugins.evaluation.metrics import crop_iou
 from sam_plugins.evaluation.prompts import centre_point
@@ -43,6 +42,7 @@ __all__ = [
     "evaluate_segmenter",
     "questions_of",
     "score_images",
+    "score_objects",
     "segmenter_method",
 ]
 
@@ -81,9 +81,7 @@ class Answer:
 class Method(Protocol):
     """Anything that answers clicks and boxes."""
 
-    def __call__(
-        self, item: LabelledImage, sample: LabelledSample, questions: Sequence[Question]
-    ) -> Iterator[Answer]:
+    def __call__(self, picture: KnownImage, questions: Sequence[Question]) -> Iterator[Answer]:
         """Answers to some or all questions about one picture, in any order."""
         ...
 
@@ -198,18 +196,61 @@ def score_images(
     A picture without objects of `min_area` gives an empty tuple, and the method is not asked.
     """
     for item in dataset:
-        sample, questions = questions_of(item, max_objects_per_image, min_area, seed)
-        answers = method(item, sample, questions) if questions else ()
-        yield tuple(_score(item, sample, answer) for answer in answers)
+        picture, questions = questions_of(item, max_objects_per_image, min_area, seed)
+        yield _scored(method, picture, questions)
+
+
+def score_objects(
+    segmenter: Segmenter,
+    pictures: Iterable[KnownImage],
+    *,
+    max_objects_per_image: int | None = None,
+    min_area: int = 1,
+    seed: int = 0,
+    multimask_output: bool | None = None,
+) -> Iterator[tuple[ObjectScore, ...]]:
+    """IoU of one centre click and of the box, for objects that a caller already holds.
+
+    The same as `evaluate_segmenter`, for pictures and masks that are in no folder: nothing is
+    asked of the iterable before its turn, and no whole mask is made. An error ends the generator:
+    whoever must go on after a picture that fails calls this once for each picture.
+
+    Parameters
+    ----------
+    segmenter
+        What is measured; every picture with an object is encoded once.
+    pictures
+        Made one at a time by the caller; `Target.of` makes an object from a mask in its box.
+    max_objects_per_image
+        Of each picture at most so many objects, drawn with `seed`; None asks for all.
+    min_area
+        Smaller objects are left out, pixels.
+    multimask_output
+        As in `evaluate_segmenter`.
+
+    Yields
+    ------
+    The scores of one picture after another, none for a picture without an object; `Report` makes
+    tables of them, `group_table` compares groups.
+
+    Raises
+    ------
+    ModelError
+        If the segmenter takes neither points nor boxes.
+    """
+    method = segmenter_method(segmenter, multimask_output=multimask_output)
+    for picture in pictures:
+        large = [target for target in picture.targets if target.area >= max(min_area, 1)]
+        chosen = choose_targets(large, max_objects_per_image, picture.id, seed)
+        yield _scored(method, picture, _questions(chosen))
 
 
 def questions_of(
     item: LabelledImage, limit: int, min_area: int, seed: int = 0
-) -> tuple[LabelledSample, list[Question]]:
-    """A picture's pixels, and what is asked about at most `limit` of its objects."""
-    sample = load_labelled(item)
-    targets = choose_targets(find_targets(sample.labels, min_area), limit, item.id, seed)
-    return sample, [Question(target, _click(target)) for target in targets]
+) -> tuple[KnownImage, list[Question]]:
+    """A picture with its objects, and what is asked about at most `limit` of them."""
+    picture = load_known(item, min_area)
+    return picture, _questions(choose_targets(picture.targets, limit, item.id, seed))
 
 
 def segmenter_method(segmenter: Segmenter, *, multimask_output: bool | None = None) -> Method:
@@ -225,10 +266,8 @@ def segmenter_method(segmenter: Segmenter, *, multimask_output: bool | None = No
     if not asked:
         raise ModelError(f"{name} takes {kinds}: a model that takes points or boxes is needed.")
 
-    def answers(
-        item: LabelledImage, sample: LabelledSample, questions: Sequence[Question]
-    ) -> Iterator[Answer]:
-        embedding = segmenter.encode(sample.image)
+    def answers(picture: KnownImage, questions: Sequence[Question]) -> Iterator[Answer]:
+        embedding = segmenter.encode(picture.image)
         for prompt in asked:
             found = segmenter.decode_many(
                 embedding,
@@ -245,10 +284,8 @@ def segmenter_method(segmenter: Segmenter, *, multimask_output: bool | None = No
 def baseline_method(settings: Mapping[str, BaselineSettings]) -> Method:
     """The trivial and classical answers as one `Method`; `settings` by group."""
 
-    def answers(
-        item: LabelledImage, sample: LabelledSample, questions: Sequence[Question]
-    ) -> Iterator[Answer]:
-        image, chosen = sample.image, settings.get(item.group, BaselineSettings())
+    def answers(picture: KnownImage, questions: Sequence[Question]) -> Iterator[Answer]:
+        image, chosen = picture.image, settings.get(picture.group, BaselineSettings())
         size = (image.shape[0], image.shape[1])
         whole = (0, 0, size[1], size[0])
         for question in questions:
@@ -285,6 +322,10 @@ def _drained(
     return Report(tuple(scores), settings)
 
 
+def _questions(targets: Sequence[Target]) -> list[Question]:
+    return [Question(target, _click(target)) for target in targets]
+
+
 def _click(target: Target) -> tuple[int, int]:
     x, y = centre_point(target.crop)
     return target.box[0] + x, target.box[1] + y
@@ -296,16 +337,23 @@ def _prompt(kind: str, question: Question) -> Prompt:
     return Prompt(point_coords=[question.click], point_labels=[1])
 
 
-def _score(item: LabelledImage, sample: LabelledSample, answer: Answer) -> ObjectScore:
+def _scored(
+    method: Method, picture: KnownImage, questions: Sequence[Question]
+) -> tuple[ObjectScore, ...]:
+    answers = method(picture, questions) if questions else ()
+    return tuple(_score(picture, answer) for answer in answers)
+
+
+def _score(picture: KnownImage, answer: Answer) -> ObjectScore:
     target = answer.question.target
     found = [
-        crop_iou(crop, box, target.crop, target.box, sample.ignore) for crop, box in answer.masks
+        crop_iou(crop, box, target.crop, target.box, picture.ignore) for crop, box in answer.masks
     ]
     return ObjectScore(
         method=answer.method,
         prompt=answer.prompt,
-        group=item.group,
-        image_id=item.id,
+        group=picture.group if target.group is None else target.group,
+        image_id=picture.id,
         label=target.label,
         area=target.area,
         iou=found[0],

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 
 __all__ = ["Estimate", "cluster_mean", "paired_difference"]
 
+_CELLS_AT_ONCE = 1 << 21
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
@@ -79,8 +81,13 @@ def cluster_mean(
     low = high = float("nan")
     if len(names) > 1:
         rng = np.random.default_rng(seed)
-        draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
-        means = (draws @ sums) / (draws @ counts)
+        equal = np.full(len(names), 1 / len(names))
+        step = max(1, _CELLS_AT_ONCE // len(names))
+        means = np.empty(resamples)
+        for start in range(0, resamples, step):
+            part = means[start : start + step]
+            draws = rng.multinomial(len(names), equal, size=len(part))
+            part[:] = (draws @ sums) / (draws @ counts)
         tail = (1 - confidence) / 2
         low, high = (float(edge) for edge in np.quantile(means, (tail, 1 - tail)))
     return Estimate(

@@ -18,7 +18,7 @@ from sam_plugins.evaluation.baselines import (
     grab_cut,
     random_walk,
 )
-from sam_plugins.evaluation.dataset import LabelledImage, LabelledSample
+from sam_plugins.evaluation.dataset import KnownImage, LabelledImage
 from sam_plugins.evaluation.metrics import crop_iou
 from sam_plugins.evaluation.runner import Question, questions_of
 
@@ -38,7 +38,7 @@ RADII = (2.0, 4.0)
 
 _SLOW_TOOL_STEP = 3
 
-Example = tuple[LabelledSample, Question]
+Example = tuple[KnownImage, Question]
 Setting = TypeVar("Setting")
 
 
@@ -106,7 +106,7 @@ def _tuned(examples: Sequence[Example]) -> BaselineSettings:
 def _best(
     grid: Iterable[Setting],
     examples: Sequence[Example],
-    answer: Callable[[LabelledSample, Question, Setting], NDArray[np.bool_]],
+    answer: Callable[[KnownImage, Question, Setting], NDArray[np.bool_]],
 ) -> Setting:
     """The setting with the highest mean IoU, the earliest of equals."""
 

@@ -8,21 +8,38 @@ adds: ``predicted_iou``, ``stability_score``, ``point_coords`` (a list of xy poi
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from pycocotools import mask as coco_mask
-
-from sam_plugins.errors import DatasetError, ImageError
+from sam_plugins.errors import DatasetError
+from sam_plugins.formats.extras import with_extras
 from sam_plugins.formats.outlines import mask_outlines
-from sam_plugins.formats.rle import rle_area, rle_to_crop
+from sam_plugins.formats.rle import rle_to_crop
 from sam_plugins.formats.whole import whole_file
-from sam_plugins.types import Box, MaskRecord, Rle, Size
+from sam_plugins.types import Box, MaskRecord, Size
 
-__all__ = ["CocoImage", "from_coco", "read_coco", "to_coco", "write_coco"]
+__all__ = ["COCO_IMAGE_KEYS", "COCO_KEYS", "CocoImage", "to_coco", "write_coco"]
 
 Segmentation: TypeAlias = Literal["run_lengths", "polygons"]
+
+COCO_IMAGE_KEYS = ("id", "file_name", "height", "width")
+COCO_KEYS = (
+    "id",
+    "image_id",
+    "category_id",
+    "segmentation",
+    "bbox",
+    "area",
+    "predicted_iou",
+    "stability_score",
+    "point_coords",
+    "crop_box",
+    "label",
+)
+
+_OBJECT = "object"
+"""The category of what has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,19 +49,31 @@ class CocoImage:
     Parameters
     ----------
     file_name
-        As the document names it, usually relative to the document.
+        As the document names it, usually relative to the document. Where it comes from a stranger,
+        `check_file_name` says whether it stays inside a folder.
     size
         (H, W) in pixels.
     records
         Its masks.
     labels
         The label of each record in the label image that it comes from; empty if there is none.
+    categories
+        The name of the category of each record, None where nobody says; empty if nobody says for
+        any.
+    extras
+        What else is known about each record: name -> any JSON value, as ``{"score": 0.9,
+        "iscrowd": 1, "attributes": {...}}``; empty if nothing is.
+    about
+        The same for the picture.
     """
 
     file_name: str
     size: Size
     records: tuple[MaskRecord, ...]
     labels: tuple[int, ...] = ()
+    categories: tuple[str | None, ...] = ()
+    extras: tuple[Mapping[str, Any], ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def to_coco(
@@ -52,6 +81,7 @@ def to_coco(
     info: Mapping[str, Any] | None = None,
     *,
     segmentation: Segmentation = "run_lengths",
+    categories: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
     """The COCO document of some pictures: a dict that `json.dumps` takes.
 
@@ -67,44 +97,79 @@ def to_coco(
         "run_lengths", or "polygons" for programs that know nothing else: along the edges of pixels,
         so that the COCO API makes the same mask of them. COCO's polygons have no holes: a mask with
         a hole, and one without pixels, has run lengths nevertheless.
+    categories
+        Id -> name, no two the same: those of the document, used or not. Names of records that are
+        not among them get the next ids as they come. A record without one is an "object".
+
+    Raises
+    ------
+    DatasetError
+        If labels, categories or extras are not as many as records, an extra is no JSON value or
+        has a name of the format (``iscrowd`` may be given), or two categories have the same name.
     """
-    annotations = [
-        (number, record, label)
-        for number, image in enumerate(images, 1)
-        for record, label in zip(
-            image.records, image.labels or (None,) * len(image.records), strict=True
-        )
+    known = {name: identity for identity, name in (categories or {}).items()}
+    if len(known) != len(categories or {}):
+        raise DatasetError("Two categories have the same name; each needs its own.")
+    facts = [
+        (number, *fact) for number, image in enumerate(images, 1) for fact in _facts(image, known)
     ]
-    labels = [label for _, _, label in annotations]
+    labels = [label for _, _, label, _, _ in facts]
     own = len(set(labels)) == len(labels) and None not in labels
+    annotations = []
+    for identity, (number, record, label, category_id, extras) in enumerate(facts, 1):
+        annotation = _annotation(record, segmentation) | ({} if label is None else {"label": label})
+        head = {
+            "id": label if own else identity,
+            "image_id": number,
+            "category_id": category_id,
+            "iscrowd": 0,
+        }
+        annotations.append(with_extras(head | annotation, extras, COCO_KEYS))
+    if not known:
+        known = {_OBJECT: 1}
     return {
         "info": dict(info or {}),
         "images": [
-            {
-                "id": number,
-                "file_name": image.file_name,
-                "height": image.size[0],
-                "width": image.size[1],
-            }
+            with_extras(
+                {
+                    "id": number,
+                    "file_name": image.file_name,
+                    "height": image.size[0],
+                    "width": image.size[1],
+                },
+                image.about,
+                COCO_IMAGE_KEYS,
+            )
             for number, image in enumerate(images, 1)
         ],
-        "categories": [{"id": 1, "name": "object"}],
-        "annotations": [
-            _annotation(label if own else identity, number, record, segmentation)
-            | ({} if label is None else {"label": label})
-            for identity, (number, record, label) in enumerate(annotations, 1)
-        ],
+        "categories": [{"id": identity, "name": name} for name, identity in known.items()],
+        "annotations": annotations,
     }
 
 
-def _annotation(
-    identity: int | None, image_id: int, record: MaskRecord, segmentation: Segmentation
-) -> dict[str, Any]:
+def _facts(
+    image: CocoImage, known: dict[str, int]
+) -> list[tuple[MaskRecord, int | None, int, Mapping[str, Any]]]:
+    """Record, label, category and extras; categories that are new are put into `known`."""
+    count = len(image.records)
+    lengths = {len(image.labels), len(image.categories), len(image.extras)} - {0}
+    if lengths - {count}:
+        raise DatasetError(
+            f"{image.file_name} has {count} records: labels, categories and extras must be as "
+            f"many or none, found {len(image.labels)}, {len(image.categories)} and "
+            f"{len(image.extras)}."
+        )
+    found = []
+    for place, record in enumerate(image.records):
+        name = (image.categories[place] if image.categories else None) or _OBJECT
+        category_id = known.setdefault(name, max(known.values(), default=0) + 1)
+        label = image.labels[place] if image.labels else None
+        found.append((record, label, category_id, image.extras[place] if image.extras else {}))
+    return found
+
+
+def _annotation(record: MaskRecord, segmentation: Segmentation) -> dict[str, Any]:
     return {
-        "id": identity,
-        "image_id": image_id,
-        "category_id": 1,
-        "iscrowd": 0,
         "segmentation": _polygons(record) if segmentation == "polygons" else _rle(record),
         "bbox": _xywh(record.box),
         "area": record.area,
@@ -133,138 +198,22 @@ def write_coco(
     info: Mapping[str, Any] | None = None,
     *,
     segmentation: Segmentation = "run_lengths",
+    categories: Mapping[int, str] | None = None,
 ) -> None:
     """Write a COCO document, see `to_coco`; a reader never sees half of it.
 
     Raises
     ------
+    DatasetError
+        As `to_coco`.
     OSError
         If the folder is missing or cannot be written.
     """
     with whole_file(path) as partial:
-        document = to_coco(images, info, segmentation=segmentation)
+        document = to_coco(images, info, segmentation=segmentation, categories=categories)
         partial.write_text(json.dumps(document), "utf-8")
-
-
-def read_coco(path: str | Path) -> list[CocoImage]:
-    """Read a COCO document, our own or anybody's.
-
-    Raises
-    ------
-    DatasetError
-        If the file is not a COCO document; see `from_coco`.
-    OSError
-        If it cannot be opened.
-    """
-    try:
-        document = json.loads(Path(path).read_text("utf-8"))
-    except ValueError as error:
-        raise DatasetError(
-            f"{path} must be a COCO document in JSON, and is not: {error}."
-        ) from error
-    try:
-        return from_coco(document)
-    except DatasetError as error:
-        raise DatasetError(f"{path}: {error}") from error
-
-
-def from_coco(document: Any) -> list[CocoImage]:
-    """The pictures of a COCO document, in its order.
-
-    Segmentations may be run lengths (compressed or not) or polygons. Area and box are computed
-    from the pixels. Where a foreign document has no ``predicted_iou`` its ``score`` is taken,
-    else 1.0; no ``stability_score`` is 1.0; no point is the centre of the box; no ``crop_box`` is
-    the whole picture. Labels are kept where every annotation of a picture has one.
-
-    Raises
-    ------
-    DatasetError
-        If a key is missing, an annotation names no picture of the document, or a segmentation is
-        damaged or has another size than its picture.
-    """
-    if not isinstance(document, Mapping) or not isinstance(document.get("images"), list):
-        raise DatasetError("A COCO document needs a list 'images' and has none.")
-    sizes: dict[Any, Size] = {}
-    records: dict[Any, list[MaskRecord]] = {}
-    labels: dict[Any, list[int]] = {}
-    names: dict[Any, str] = {}
-    for image in document["images"]:
-        try:
-            identity, name = image["id"], str(image["file_name"])
-            size = (int(image["height"]), int(image["width"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DatasetError(
-                f"Each picture needs 'id', 'file_name', 'height' and 'width', found {image!r}."
-            ) from error
-        if identity in sizes:
-            raise DatasetError(f"Two pictures have the id {identity!r}; each needs its own.")
-        sizes[identity], names[identity] = size, name
-        records[identity], labels[identity] = [], []
-    for annotation in document.get("annotations") or []:
-        identity = annotation.get("image_id") if isinstance(annotation, Mapping) else None
-        if identity not in sizes:
-            raise DatasetError(
-                f"An annotation names the picture {identity!r}, which the document does not list."
-            )
-        try:
-            records[identity].append(_record(annotation, sizes[identity]))
-            label = annotation.get("label")
-            labels[identity] += [label] if type(label) is int and label > 0 else []
-        except (ImageError, KeyError, TypeError, ValueError) as error:
-            raise DatasetError(
-                f"Annotation {annotation.get('id')!r} of {names[identity]} cannot be read: {error}"
-            ) from error
-    return [
-        CocoImage(
-            file_name=names[key],
-            size=sizes[key],
-            records=tuple(records[key]),
-            labels=tuple(labels[key]) if len(labels[key]) == len(records[key]) else (),
-        )
-        for key in sizes
-    ]
-
-
-def _record(annotation: Mapping[str, Any], size: Size) -> MaskRecord:
-    rle = _as_rle(annotation.get("segmentation"), size)
-    _, box = rle_to_crop(rle)
-    points = annotation.get("point_coords")
-    x, y = points[0] if points else ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-    crop_box = annotation.get("crop_box")
-    return MaskRecord(
-        segmentation=rle,
-        box=box,
-        area=rle_area(rle),
-        predicted_iou=float(annotation.get("predicted_iou", annotation.get("score", 1.0))),
-        stability_score=float(annotation.get("stability_score", 1.0)),
-        point_coords=(float(x), float(y)),
-        crop_box=_xyxy(crop_box) if crop_box else (0, 0, size[1], size[0]),
-    )
-
-
-def _as_rle(segmentation: Any, size: Size) -> Rle:
-    if isinstance(segmentation, list) and segmentation:
-        parts = coco_mask.frPyObjects(segmentation, *size)
-        merged = coco_mask.merge(parts)
-        return {"size": list(size), "counts": merged["counts"].decode("ascii")}
-    if not isinstance(segmentation, Mapping):
-        raise ImageError("it needs a 'segmentation': run lengths or polygons.")
-    rle = dict(segmentation)
-    rle_area(rle)
-    if tuple(rle["size"]) != size:
-        raise ImageError(f"its segmentation is for {rle['size']}, the picture is {list(size)}.")
-    if isinstance(rle["counts"], list):
-        rle = coco_mask.frPyObjects(rle, *size)
-    if isinstance(rle["counts"], bytes):
-        rle["counts"] = rle["counts"].decode("ascii")
-    return {"size": list(size), "counts": rle["counts"]}
 
 
 def _xywh(box: Box) -> list[int]:
     x0, y0, x1, y1 = box
     return [x0, y0, x1 - x0, y1 - y0]
-
-
-def _xyxy(box_xywh: Sequence[float]) -> Box:
-    x, y, width, height = (int(v) for v in box_xywh)
-    return x, y, x + width, y + height

@@ -14,7 +14,7 @@ from scipy import ndimage
 from sam_plugins.errors import ImageError
 from sam_plugins.types import Box
 
-__all__ = ["Outline", "Ring", "fill_rings", "mask_outlines"]
+__all__ = ["Outline", "Ring", "checked_ring", "fill_rings", "mask_outlines"]
 
 Ring: TypeAlias = NDArray[np.int64]
 """(N, 2) xy corners of a closed line, the first not repeated at the end."""
@@ -143,6 +143,22 @@ def _signed_area(ring: Ring) -> int:
     return int((x * np.roll(y, -1) - np.roll(x, -1) * y).sum())
 
 
+def checked_ring(values: ArrayLike) -> NDArray[np.float64]:
+    """A ring as (N, 2) float64 xy.
+
+    Raises
+    ------
+    ImageError
+        If it is not a list of at least three finite xy pairs.
+    """
+    ring = np.asarray(values, np.float64)
+    if ring.ndim != 2 or ring.shape[1] != 2 or len(ring) < 3 or not np.isfinite(ring).all():
+        raise ImageError(
+            f"A ring needs at least three finite xy pairs, found an array of {ring.shape}."
+        )
+    return ring
+
+
 def fill_rings(rings: Sequence[ArrayLike], box: Box) -> NDArray[np.bool_]:
     """The pixels whose centres lie inside an odd number of rings.
 
@@ -166,12 +182,7 @@ def fill_rings(rings: Sequence[ArrayLike], box: Box) -> NDArray[np.bool_]:
     height, width = y1 - y0, x1 - x0
     flips = np.zeros((height, width + 1), np.int64)
     for values in rings:
-        ring = np.asarray(values, np.float64)
-        if ring.ndim != 2 or ring.shape[1] != 2 or len(ring) < 3 or not np.isfinite(ring).all():
-            raise ImageError(
-                f"A ring needs at least three finite xy pairs, found an array of {ring.shape}."
-            )
-        one = ring - (x0, y0)
+        one = checked_ring(values) - (x0, y0)
         other = np.roll(one, -1, axis=0)
         # From the upper end down: an edge is crossed at the same place whichever way it is walked.
         rising = (other[:, 1] < one[:, 1])[:, None]
@@ -180,7 +191,7 @@ def fill_rings(rings: Sequence[ArrayLike], box: Box) -> NDArray[np.bool_]:
         # Rows whose centre lies in [low, high), so that a corner on a centre counts once.
         top = np.clip(np.ceil(low - 0.5), 0, height).astype(np.int64)
         counts = np.clip(np.ceil(high - 0.5), 0, height).astype(np.int64) - top
-        edge = np.repeat(np.arange(len(ring)), counts)
+        edge = np.repeat(np.arange(len(one)), counts)
         first = np.cumsum(counts) - counts
         row = np.arange(len(edge)) - first[edge] + top[edge]
         run, rise = (end - start)[edge].T

@@ -1,7 +1,6 @@
 """Masks as rings with few corners, for programs whose polygons know no holes and no second part.
 
-What a single ring cannot hold is joined to it by a slit without width: a line to the hole or part
-and back again. Filling the ring, by either of the usual rules, then gives the hole.
+Holes and parts are joined to a ring by slits without width, see `bridges`.
 """
 
 import math
@@ -11,16 +10,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from sam_plugins.errors import ImageError
+from sam_plugins.formats.bridges import Corners, joined_ring
 from sam_plugins.formats.outlines import Outline, fill_rings, mask_outlines
 from sam_plugins.masks import mask_iou
 from sam_plugins.types import Box
 
 __all__ = ["SimplifiedPolygons", "simplified_polygons"]
-
-Corners = NDArray[np.float64]
 
 _LEAST_IOU = 0.985
 _FINEST = 0.25
@@ -95,9 +92,9 @@ def simplified_polygons(
         lost += _area(shown) - _area(outline)
         whole = len(outlines) == 1 and shown is outline
         exterior, *inner = _simplified(shown, tolerance, crop if whole else None, box)
-        rings.append(_joined(exterior, inner))
+        rings.append(joined_ring([exterior, *inner]))
     if parts == "bridge" and rings:
-        rings = [_joined(rings[0], rings[1:])]
+        rings = [joined_ring(rings)]
     return SimplifiedPolygons(tuple(rings), min(lost / total, 1.0) if total else 0.0)
 
 
@@ -191,19 +188,3 @@ def _side(a: Corners, b: Corners, c: Corners) -> NDArray[np.float64]:
     ab, ac = b - a, c - a
     turn: NDArray[np.float64] = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
     return turn
-
-
-def _joined(ring: Corners, others: Sequence[Corners]) -> Corners:
-    """One ring that walks to each of the others by the shortest way between corners, and back."""
-    waiting = list(others)
-    if not waiting:
-        return ring
-    tree = cKDTree(ring)
-    waiting.sort(key=lambda other: float(tree.query(other)[0].min()))
-    for other in waiting:
-        distances, places = cKDTree(ring).query(other)
-        nearest = int(np.argmin(distances))
-        place = int(places[nearest])
-        walk = np.roll(other, -nearest, axis=0)
-        ring = np.concatenate((ring[: place + 1], walk, walk[:1], ring[place:]))
-    return ring

@@ -31,8 +31,9 @@ def record_to_published(
 
     Returns
     -------
-    dict with ``segmentation``, ``area``, ``bbox`` (x, y, width - 1, height - 1), ``predicted_iou``,
-    ``point_coords`` ([[x, y]]), ``stability_score`` and ``crop_box`` (x, y, width, height).
+    dict with ``segmentation``, ``area``, ``bbox`` (x, y, width - 1, height - 1; zeros for an empty
+    mask), ``predicted_iou``, ``point_coords`` ([[x, y]]), ``stability_score`` and ``crop_box``
+    (x, y, width, height).
 
     Raises
     ------
@@ -55,7 +56,7 @@ def record_to_published(
     return {
         "segmentation": segmentation,
         "area": record.area,
-        "bbox": [x, y, width - 1, height - 1],
+        "bbox": [x, y, max(width - 1, 0), max(height - 1, 0)],
         "predicted_iou": record.predicted_iou,
         "point_coords": [list(record.point_coords)],
         "stability_score": record.stability_score,

@@ -21,6 +21,7 @@ __all__ = [
     "crop_to_rle",
     "mask_to_rle",
     "rle_area",
+    "rle_to_box",
     "rle_to_crop",
     "rle_to_mask",
     "rle_to_runs",
@@ -155,22 +156,38 @@ def rle_to_crop(rle: Rle) -> tuple[NDArray[np.bool_], Box]:
     ImageError
         As `rle_to_mask`.
     """
-    height, _ = _size(rle)
-    runs = _runs(rle)
+    size, runs = _size(rle), _runs(rle)
+    box = _extent(runs, size[0])
+    if box[0] == box[2]:
+        return np.zeros((0, 0), bool), box
+    return runs_to_crop(runs, box, size), box
+
+
+def rle_to_box(rle: Rle) -> Box:
+    """The mask's bounding box: xyxy, x1 and y1 exclusive; zeros for an empty mask.
+
+    No pixel is made: the memory that this takes depends on the number of runs alone.
+
+    Raises
+    ------
+    ImageError
+        As `rle_to_mask`.
+    """
+    return _extent(_runs(rle), _size(rle)[0])
+
+
+def _extent(runs: NDArray[np.int64], height: int) -> Box:
     edges = np.cumsum(runs)
     filled = runs[1::2] > 0
-    begin, end = edges[:-1:2][filled], edges[1::2][filled] - 1
-    if not len(begin):
-        return np.zeros((0, 0), bool), (0, 0, 0, 0)
-    first_column, first_row = np.divmod(begin, height)
-    last_column, last_row = np.divmod(end, height)
+    first_column, first_row = np.divmod(edges[:-1:2][filled], height)
+    last_column, last_row = np.divmod(edges[1::2][filled] - 1, height)
+    if not len(first_row):
+        return 0, 0, 0, 0
     x0, x1 = int(first_column[0]), int(last_column[-1]) + 1
     # A run that goes on in the next column takes up the last row and the first.
-    y0, y1 = int(first_row.min()), int(last_row.max()) + 1
     if (first_column != last_column).any():
-        y0, y1 = 0, height
-    box = (x0, y0, x1, y1)
-    return runs_to_crop(runs, box, (height, int(rle["size"][1]))), box
+        return x0, 0, x1, height
+    return x0, int(first_row.min()), x1, int(last_row.max()) + 1
 
 
 def rle_area(rle: Rle) -> int:
@@ -209,7 +226,9 @@ def _runs(rle: Rle) -> NDArray[np.int64]:
     counts = rle.get("counts")
     if isinstance(counts, str | bytes):
         runs = _decompress(counts)
-    elif isinstance(counts, list) and all(isinstance(n, int) for n in counts):
+    elif isinstance(counts, list) and all(
+        isinstance(n, int) and abs(n) <= _MAX_PIXELS for n in counts
+    ):
         runs = np.array(counts, np.int64)
     else:
         raise ImageError(

@@ -1,0 +1,168 @@
+"""Judge masks: what speaks against them, as attributes and saved views."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from fiftyone_plugin.operators import form
+from fiftyone_plugin.operators.sentences import add_masks_field, field_of, result_of, sentences
+from fiftyone_plugin.operators.streaming import run_work
+from fiftyone_plugin.quality import (
+    WORDS,
+    ComparedReport,
+    JudgedReport,
+    Thresholds,
+    compare_fields,
+    judge_masks,
+    save_views,
+)
+from fiftyone_plugin.runs import Stop, Tell
+from sam_plugins.errors import SamPluginsError
+
+__all__ = ["OPERATORS", "JudgeMasks"]
+
+TITLE = "Judge masks"
+
+_LABELS = {
+    "duplicate_iou": "Duplicates: IoU from",
+    "duplicate_containment": "Duplicates of one class: part of the smaller inside from (2: never)",
+    "tiny_area": "Tiny: pixels below",
+    "tiny_of_picture": "Tiny: part of the picture below",
+    "tiny_of_class": "Tiny: part of its class's median below",
+    "max_raggedness": "Ragged: outline over that of its box above",
+    "max_components": "Ragged: pieces above",
+    "max_holes": "Ragged: holes above",
+    "max_outside_box": "Leaking: part outside its box above",
+    "max_filled": "Leaking: part of the picture above",
+    "max_borders": "Leaking: edges of the picture above",
+    "min_box_iou": "Box disagrees: IoU below",
+    "min_agreement": "Fields disagree: IoU below",
+}
+
+
+class JudgeMasks(foo.Operator):
+    """Find duplicate, tiny, ragged and leaking masks, and where boxes or another field differ."""
+
+    @property
+    def config(self) -> Any:
+        """What FiftyOne lists it as."""
+        return foo.OperatorConfig(
+            name="judge_masks",
+            label=f"{TITLE} (sam-plugins)",
+            description="Find what speaks against masks, and save a view of each kind.",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+            risk_level=types.RiskLevel.LOW,
+        )
+
+    def resolve_input(self, ctx: Any) -> Any:
+        """The form: which masks, against which boxes and which other field, and thresholds."""
+        inputs = types.Object()
+        try:
+            dataset = form.open_dataset(ctx)
+            inputs.view_target(ctx, action_description="Judge", require_flat=True)
+            add_masks_field(inputs, dataset)
+            others = [
+                name
+                for name in form.labels_fields(dataset, "Detections")
+                if name != ctx.params.get("label_field") and not name.startswith("frames.")
+            ]
+            form.add_field(
+                inputs,
+                "box_field",
+                others,
+                "Boxes that asked",
+                "Each mask is measured against the box of its prompt. Without, against what its "
+                "run knows, or its own box.",
+            )
+            form.add_field(
+                inputs,
+                "other_field",
+                others,
+                "Compare with",
+                "Masks of another model, or drawn by hand. Low agreement is listed.",
+            )
+            _add_thresholds(inputs, ctx.params)
+        except SamPluginsError as error:
+            form.add_problem(inputs, str(error))
+        return form.form(inputs, TITLE)
+
+    def execute(self, ctx: Any) -> Any:
+        """Judge, compare, and save the views."""
+        return run_work(ctx, lambda progress, stop: _judged(ctx, progress, stop))
+
+    def resolve_output(self, ctx: Any) -> Any:
+        """How many of each."""
+        return result_of(ctx, TITLE)
+
+    def resolve_placement(self, ctx: Any) -> Any:
+        """A button above the grid."""
+        return types.Placement(
+            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
+            types.Button(label=TITLE, icon="rule", prompt=True),
+        )
+
+
+def _add_thresholds(inputs: Any, params: Mapping[str, Any]) -> None:
+    inputs.bool(
+        "more",
+        label="Thresholds",
+        description="From where on something speaks against a mask.",
+        default=False,
+        view=types.SwitchView(),
+    )
+    if not params.get("more"):
+        return
+    for name, usual in Thresholds().to_json().items():
+        add = inputs.int if isinstance(usual, int) else inputs.float
+        add(name, min=0, label=_LABELS[name], default=usual)
+    Thresholds.from_json(params)
+
+
+def _judged(ctx: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
+    thresholds = Thresholds.from_json(ctx.params)
+    field, other = field_of(ctx), ctx.params.get("other_field") or ""
+    box_field = ctx.params.get("box_field") or ""
+    dataset, view = form.open_dataset(ctx), ctx.target_view(require_flat=True)
+    report = judge_masks(view, field, thresholds, box_field=box_field, progress=progress, stop=stop)
+    said = _said(report)
+    counts = {finding.value: number for finding, number in report.findings.items()}
+    if other and not report.stopped:
+        compared = compare_fields(view, field, other, thresholds, progress=progress, stop=stop)
+        said += _compared(compared, other)
+        counts.update({finding.value: n for finding, n in compared.findings.items()})
+    views = save_views(dataset, field, thresholds, other_field=other)
+    said.append(f"Saved views: {', '.join(views)}.")
+    return sentences(*said, objects=report.objects, findings=counts, views=views)
+
+
+def _said(report: JudgedReport) -> list[str]:
+    said = [f"{report.objects} masks in {report.samples} samples were judged."]
+    said += [f"{number} {WORDS[finding].view}" for finding, number in report.findings.items()]
+    more = {
+        "got the measures that they lacked.": report.filled,
+        "have no mask.": report.without_mask,
+        "have a mask that cannot be read.": report.unreadable,
+    }
+    said += [f"{number} labels {what}" for what, number in more.items() if number]
+    if report.without_size:
+        said.append(f"{report.without_size} samples have a picture that cannot be read.")
+    if report.stopped:
+        said.append("Stopped. The same form again judges all of them.")
+    return said
+
+
+def _compared(report: ComparedReport, other: str) -> list[str]:
+    mean = report.mean_agreement
+    agreed = (
+        "none share a pixel" if mean is None else f"{report.partners} pairs, mean IoU {mean:.3f}"
+    )
+    said = [f"Compared with {report.objects[1]} masks of {other}: {agreed}."]
+    return said + [f"{number} {WORDS[f].view}" for f, number in report.findings.items()]
+
+
+OPERATORS = [JudgeMasks]

@@ -1,0 +1,82 @@
+"""Results that are sentences: for operators that decide, judge and tidy up."""
+
+from typing import Any
+
+from fiftyone.operators import types
+
+from fiftyone_plugin.errors import FieldError
+from fiftyone_plugin.operators import form
+from fiftyone_plugin.operators.streaming import PROBLEM
+from fiftyone_plugin.quality import this_user
+
+__all__ = ["add_masks_field", "add_reviewer", "field_of", "result_of", "reviewer_of", "sentences"]
+
+_SENTENCES = "sentences"
+
+
+def sentences(*said: str, **more: Any) -> dict[str, Any]:
+    """A result that says something, with whatever else a script may want to know."""
+    return {_SENTENCES: [each for each in said if each], **more}
+
+
+def result_of(ctx: Any, title: str) -> Any:
+    """The output form of `sentences`, or of what went wrong."""
+    results = ctx.results or {}
+    outputs = types.Object()
+    if results.get(PROBLEM):
+        outputs.view(PROBLEM, types.Error(label=str(results[PROBLEM])))
+    for number, said in enumerate(results.get(_SENTENCES) or ()):
+        outputs.view(f"said_{number}", types.Notice(label=str(said)))
+    return types.Property(outputs, view=types.View(label=title))
+
+
+def add_masks_field(inputs: Any, dataset: Any, name: str = "label_field", **words: Any) -> None:
+    """A field of Detections to choose.
+
+    Raises
+    ------
+    FieldError
+        If the dataset has none.
+    """
+    fields = _masks_fields(dataset)
+    if not fields:
+        raise FieldError("Expected a field of Detections, found none: make masks first.")
+    choices = types.Dropdown()
+    for each in fields:
+        choices.add_choice(each, label=each)
+    words = {"label": "Masks", "required": True, "default": fields[0], **words}
+    inputs.enum(name, choices.values(), view=choices, **words)
+
+
+def add_reviewer(inputs: Any, ctx: Any) -> None:
+    """Who decides."""
+    inputs.str(
+        "reviewer",
+        label="Your name",
+        description="Undo takes back the steps of one name. Several people: a name for each.",
+        default=reviewer_of(ctx),
+    )
+
+
+def field_of(ctx: Any, name: str = "label_field") -> str:
+    """A field that the form names.
+
+    Raises
+    ------
+    FieldError
+        If it names none.
+    """
+    value = ctx.params.get(name)
+    if not isinstance(value, str) or not value:
+        raise FieldError(f"Expected a field of masks for {name}, found none: choose one.")
+    return value
+
+
+def reviewer_of(ctx: Any) -> str:
+    """Who the form, FiftyOne or this computer says that decides."""
+    given = ctx.params.get("reviewer")
+    return given if isinstance(given, str) and given.strip() else ctx.user_id or this_user()
+
+
+def _masks_fields(dataset: Any) -> list[str]:
+    return [n for n in form.labels_fields(dataset, "Detections") if not n.startswith("frames.")]

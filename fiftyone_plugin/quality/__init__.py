@@ -1,0 +1,62 @@
+"""The quality of masks: what speaks against them, where two fields differ, and their duplicates."""
+
+from fiftyone_plugin.quality.batches import check_detections, declare, root_of
+from fiftyone_plugin.quality.comparing import ComparedReport, compare_fields
+from fiftyone_plugin.quality.duplicates import (
+    Duplicates,
+    delete_duplicates,
+    find_found,
+    merge_duplicates,
+)
+from fiftyone_plugin.quality.findings import WORDS, Finding
+from fiftyone_plugin.quality.judge import JudgedReport, judge_masks
+from fiftyone_plugin.quality.people import this_user
+from fiftyone_plugin.quality.references import (
+    LabelRef,
+    by_sample,
+    find_labels,
+    refs_of,
+    shown_labels,
+)
+from fiftyone_plugin.quality.removal import (
+    Removal,
+    Restored,
+    list_removals,
+    purge,
+    remove_labels,
+    restore,
+)
+from fiftyone_plugin.quality.thresholds import Thresholds
+from fiftyone_plugin.quality.views import finding_view, save_views, view_name
+
+__all__ = [
+    "WORDS",
+    "ComparedReport",
+    "Duplicates",
+    "Finding",
+    "JudgedReport",
+    "LabelRef",
+    "Removal",
+    "Restored",
+    "Thresholds",
+    "by_sample",
+    "check_detections",
+    "compare_fields",
+    "declare",
+    "delete_duplicates",
+    "find_found",
+    "find_labels",
+    "finding_view",
+    "judge_masks",
+    "list_removals",
+    "merge_duplicates",
+    "purge",
+    "refs_of",
+    "remove_labels",
+    "restore",
+    "root_of",
+    "save_views",
+    "shown_labels",
+    "this_user",
+    "view_name",
+]

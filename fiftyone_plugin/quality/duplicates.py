@@ -1,0 +1,175 @@
+"""What becomes of the duplicates that were found: the better one stays, or takes them in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fiftyone_plugin.errors import ReviewError
+from fiftyone_plugin.fields import DUPLICATE_OF, DUPLICATES, FINDINGS, RAGGEDNESS, REVIEW
+from fiftyone_plugin.geometry import whole_to_relative_box
+from fiftyone_plugin.quality.batches import check_detections, root_of, sample_ids_of, size_of
+from fiftyone_plugin.quality.findings import Finding
+from fiftyone_plugin.quality.reading import read_labels
+from fiftyone_plugin.quality.references import LabelRef
+from fiftyone_plugin.quality.removal import Removal, remove_labels
+from fiftyone_plugin.quality.shape import measure_shape
+from sam_plugins.evaluation import Crop
+
+__all__ = ["Duplicates", "delete_duplicates", "find_found", "merge_duplicates"]
+
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicates:
+    """Duplicates that were found and are still there.
+
+    Parameters
+    ----------
+    groups
+        By the label that stays, those that are duplicates of it.
+    stale
+        Labels with the finding whose better label is gone or rejected, or that were accepted
+        since: nothing is done with them.
+    """
+
+    groups: Mapping[LabelRef, tuple[LabelRef, ...]]
+    stale: int
+
+    @property
+    def going(self) -> list[LabelRef]:
+        """All that are duplicates of another."""
+        return [ref for group in self.groups.values() for ref in group]
+
+
+def find_found(collection: Any, label_field: str) -> Duplicates:
+    """The duplicates that judging has found in the samples of a FiftyOne dataset or view.
+
+    Raises
+    ------
+    FieldError
+        If the field holds no Detections.
+    """
+    from bson import ObjectId
+
+    dataset = root_of(collection)
+    check_detections(dataset, label_field)
+    root = f"{label_field}.detections."
+    shown = dict.fromkeys((root + n for n in ("_id", DUPLICATE_OF, FINDINGS, REVIEW)), True)
+    ids = sample_ids_of(collection)
+    groups: dict[LabelRef, list[LabelRef]] = {}
+    stale = 0
+    for start in range(0, len(ids), _BATCH):
+        wanted = [ObjectId(each) for each in ids[start : start + _BATCH]]
+        for sample in dataset._sample_collection.find({"_id": {"$in": wanted}}, shown):
+            labels = (sample.get(label_field) or {}).get("detections") or ()
+            standing = {str(label["_id"]) for label in labels if label.get(REVIEW) != "rejected"}
+            for label in labels:
+                if Finding.DUPLICATE not in (label.get(FINDINGS) or ()):
+                    continue
+                better = label.get(DUPLICATE_OF)
+                if better not in standing or label.get(REVIEW) == "accepted":
+                    stale += 1
+                    continue
+                sample_id = str(sample["_id"])
+                keeper = LabelRef(sample_id, better)
+                groups.setdefault(keeper, []).append(LabelRef(sample_id, str(label["_id"])))
+    return Duplicates(groups={k: tuple(going) for k, going in groups.items()}, stale=stale)
+
+
+def delete_duplicates(collection: Any, label_field: str, *, made_by: str = "") -> Removal:
+    """Keep the better label of each group and take the others out, with a record to undo it.
+
+    Raises
+    ------
+    ReviewError
+        If there are none.
+    """
+    found = _some(collection, label_field)
+    cleared = dict.fromkeys(found.groups, lambda document: {DUPLICATES: 0})
+    return remove_labels(
+        collection,
+        label_field,
+        found.going,
+        reason="Duplicates: the best of each group was kept",
+        made_by=made_by,
+        changes=cleared,
+    )
+
+
+def merge_duplicates(collection: Any, label_field: str, *, made_by: str = "") -> Removal:
+    """Let the better label of each group cover the others' pixels as well, and take those out.
+
+    It keeps its class, confidence and attributes; its mask, box and measures become those of all
+    the pixels together, and the mask is stored in the label even if it was a file.
+
+    Raises
+    ------
+    ReviewError
+        If there are none.
+    """
+    found = _some(collection, label_field)
+    dataset = root_of(collection)
+
+    def joined(keeper: LabelRef) -> Any:
+        return lambda document: _joined(dataset, label_field, keeper, found.groups[keeper])
+
+    return remove_labels(
+        collection,
+        label_field,
+        found.going,
+        reason="Duplicates: each group was merged into its best",
+        made_by=made_by,
+        changes={keeper: joined(keeper) for keeper in found.groups},
+    )
+
+
+def _some(collection: Any, label_field: str) -> Duplicates:
+    found = find_found(collection, label_field)
+    if not found.groups:
+        raise ReviewError(
+            f"Expected duplicates in {label_field!r}, found none: judge the masks first, or there "
+            "is nothing to do."
+        )
+    return found
+
+
+def _joined(
+    dataset: Any, label_field: str, keeper: LabelRef, others: tuple[LabelRef, ...]
+) -> dict[str, Any]:
+    """Attributes of a label that covers what several cover."""
+    from bson import Binary, ObjectId
+    from fiftyone.core.utils import serialize_numpy_array
+
+    shown = dict.fromkeys((label_field, "metadata.height", "metadata.width"), True)
+    sample = dataset._sample_collection.find_one({"_id": ObjectId(keeper.sample_id)}, shown) or {}
+    size = size_of(sample)
+    if size is None:
+        return {DUPLICATES: 0}
+    ids = {keeper.label_id, *(ref.label_id for ref in others)}
+    read = read_labels(sample, label_field, size, {})
+    crop, box = _union([item.mask for item in read.objects if item.label_id in ids])
+    shape = measure_shape(crop, box, size)
+    return {
+        "mask": Binary(serialize_numpy_array(crop)),
+        "mask_path": None,
+        "bounding_box": whole_to_relative_box(box, size),
+        "area": shape.area,
+        "components": shape.components,
+        "holes": shape.holes,
+        "touches_border": shape.borders > 0,
+        RAGGEDNESS: shape.raggedness,
+        DUPLICATES: 0,
+    }
+
+
+def _union(masks: list[Crop]) -> Crop:
+    boxes = np.array([box for _, box in masks])
+    x0, y0 = (int(edge) for edge in boxes[:, :2].min(axis=0))
+    x1, y1 = (int(edge) for edge in boxes[:, 2:].max(axis=0))
+    together = np.zeros((y1 - y0, x1 - x0), bool)
+    for crop, box in masks:
+        together[box[1] - y0 : box[3] - y0, box[0] - x0 : box[2] - x0] |= crop
+    return together, (x0, y0, x1, y1)

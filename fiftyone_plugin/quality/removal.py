@@ -1,0 +1,297 @@
+"""Labels that are taken out of a dataset, or changed, and can be put back until they are purged.
+
+What goes is first written into FiftyOne's store of the dataset, sample by sample, and then taken
+out: whatever kills the program, a label is in at least one of the two places. Files of masks are
+not touched; those of a run go with the run.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fiftyone_plugin.errors import ReviewError
+from fiftyone_plugin.quality.batches import root_of
+from fiftyone_plugin.quality.people import this_user
+from fiftyone_plugin.quality.references import LabelRef, by_sample, find_labels
+
+__all__ = ["Removal", "Restored", "list_removals", "purge", "remove_labels", "restore"]
+
+_STORE = "sam_plugins_removed"
+_BATCH = 100
+_CHANGED_BY = "changed_by"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """Labels that were taken out in one go.
+
+    Parameters
+    ----------
+    removal_id
+        Names it.
+    label_field
+        Where they were.
+    reason
+        Why, for people.
+    removed, changed
+        How many labels are gone, and how many differ from before.
+    made_at, made_by
+        UTC time in ISO 8601, and who did it.
+    """
+
+    removal_id: str
+    label_field: str
+    reason: str
+    removed: int
+    changed: int
+    made_at: str
+    made_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What putting back did.
+
+    Parameters
+    ----------
+    labels
+        That are as they were.
+    kept
+        That were changed since by somebody, or whose samples are gone, and were left alone.
+    """
+
+    labels: int
+    kept: int
+
+
+def remove_labels(
+    collection: Any,
+    label_field: str,
+    refs: Sequence[LabelRef],
+    *,
+    reason: str,
+    made_by: str = "",
+    only: Mapping[str, Any] | None = None,
+    changes: Mapping[LabelRef, Callable[[Mapping[str, Any]], Mapping[str, Any]]] | None = None,
+) -> Removal:
+    """Take labels out of a dataset, with a record of them.
+
+    Parameters
+    ----------
+    collection
+        A FiftyOne dataset or view; the labels are those of its dataset.
+    label_field
+        A field of Detections.
+    refs
+        Labels to take out. Those that are gone already are passed over.
+    reason, made_by
+        For the record; the second is the user of this computer by default.
+    only
+        Attributes and values that a label must still have at the moment it is taken out.
+    changes
+        Labels that take over something: from the document as it is, the attributes to set. Each is
+        recorded as it was.
+    """
+    dataset = root_of(collection)
+    store = _store(dataset)
+    removal_id = uuid.uuid4().hex
+    changes = changes or {}
+    record = Removal(
+        removal_id=removal_id,
+        label_field=label_field,
+        reason=reason,
+        removed=0,
+        changed=0,
+        made_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        made_by=made_by or this_user(),
+    )
+    store.set(removal_id, asdict(record))
+    removed = changed = 0
+    samples = list(by_sample([*refs, *changes]).items())
+    gone = set(refs)
+    for start in range(0, len(samples), _BATCH):
+        part = dict(samples[start : start + _BATCH])
+        for sample_id, documents in find_labels(dataset, label_field, part).items():
+            going, differing = [], []
+            for document in documents:
+                ref = LabelRef(sample_id, str(document["_id"]))
+                if ref in gone:
+                    if all(document.get(name) == value for name, value in (only or {}).items()):
+                        going.append(document)
+                elif ref in changes:
+                    differing.append((document, dict(changes[ref](document))))
+            if going or differing:
+                kept = {"removed": going, "changed": [document for document, _ in differing]}
+                store.set(f"{removal_id}/{sample_id}", {"sample_id": sample_id, **kept})
+                _change(dataset, label_field, sample_id, removal_id, differing)
+                _pull(dataset, label_field, sample_id, going, only or {})
+                removed += len(going)
+                changed += len(differing)
+    record = Removal(**{**asdict(record), "removed": removed, "changed": changed})
+    if removed or changed:
+        store.set(removal_id, asdict(record))
+    else:
+        store.delete(removal_id)
+    dataset.reload()
+    return record
+
+
+def list_removals(collection: Any) -> list[Removal]:
+    """What can be put back, the latest first."""
+    store = _store(root_of(collection))
+    found = [store.get(key) for key in store.list_keys() if "/" not in key]
+    removals = [Removal(**value) for value in found if value is not None]
+    return sorted(removals, key=lambda removal: removal.made_at, reverse=True)
+
+
+def restore(collection: Any, removal_id: str) -> Restored:
+    """Put labels back as they were, and forget the record.
+
+    A label that is there already stays, and one that somebody has changed since is left alone.
+    Stopped in between, it can be called again.
+
+    Raises
+    ------
+    ReviewError
+        If there is no such record.
+    """
+    dataset = root_of(collection)
+    store = _store(dataset)
+    record = _record(store, removal_id)
+    labels = kept = 0
+    for key in _parts(store, removal_id):
+        part = store.get(key)
+        if part is None:
+            continue
+        sample_id = part["sample_id"]
+        for document in part["removed"]:
+            back = _push(dataset, record.label_field, sample_id, document)
+            labels, kept = labels + back, kept + (not back)
+        for document in part["changed"]:
+            back = _put(dataset, record.label_field, sample_id, removal_id, document)
+            labels, kept = labels + back, kept + (not back)
+        store.delete(key)
+    store.delete(removal_id)
+    dataset.reload()
+    return Restored(labels=labels, kept=kept)
+
+
+def purge(collection: Any, removal_id: str) -> Removal:
+    """Forget removed labels for good.
+
+    Raises
+    ------
+    ReviewError
+        If there is no such record.
+    """
+    store = _store(root_of(collection))
+    record = _record(store, removal_id)
+    for key in _parts(store, removal_id):
+        store.delete(key)
+    store.delete(removal_id)
+    return record
+
+
+def _store(dataset: Any) -> Any:
+    from fiftyone.operators.store import ExecutionStore
+
+    return ExecutionStore.create(_STORE, dataset._doc.id)
+
+
+def _record(store: Any, removal_id: str) -> Removal:
+    value = store.get(removal_id) if removal_id and "/" not in removal_id else None
+    if value is None:
+        raise ReviewError(
+            f"Expected a record of removed labels, found none named {removal_id!r}: it was put "
+            "back or purged already."
+        )
+    return Removal(**value)
+
+
+def _parts(store: Any, removal_id: str) -> list[str]:
+    return [key for key in store.list_keys() if key.startswith(f"{removal_id}/")]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _bulk(dataset: Any, sample_id: str, update: Any) -> int:
+    """Apply one update; how many samples it changed."""
+    from fiftyone.core.odm import bulk_write
+    from fiftyone.core.sample import Sample
+
+    results = bulk_write([update], dataset._sample_collection)
+    Sample._reload_docs(dataset._sample_collection_name, sample_ids=[sample_id])
+    return sum(result.modified_count for result in results)
+
+
+def _pull(
+    dataset: Any,
+    label_field: str,
+    sample_id: str,
+    documents: Sequence[Mapping[str, Any]],
+    only: Mapping[str, Any],
+) -> None:
+    from bson import ObjectId
+    from pymongo import UpdateOne
+
+    if documents:
+        ids = [document["_id"] for document in documents]
+        pulled = {f"{label_field}.detections": {"_id": {"$in": ids}, **only}}
+        update = {"$pull": pulled, "$set": {"last_modified_at": _now()}}
+        _bulk(dataset, sample_id, UpdateOne({"_id": ObjectId(sample_id)}, update))
+
+
+def _change(
+    dataset: Any,
+    label_field: str,
+    sample_id: str,
+    removal_id: str,
+    changes: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+) -> None:
+    from bson import ObjectId
+    from pymongo import UpdateOne
+
+    for document, values in changes:
+        root = f"{label_field}.detections.$[label]."
+        written = {**values, _CHANGED_BY: removal_id}
+        update = {root + name: value for name, value in written.items()}
+        update["last_modified_at"] = _now()
+        one = UpdateOne(
+            {"_id": ObjectId(sample_id)},
+            {"$set": update},
+            array_filters=[{"label._id": document["_id"]}],
+        )
+        _bulk(dataset, sample_id, one)
+
+
+def _push(dataset: Any, label_field: str, sample_id: str, document: Mapping[str, Any]) -> int:
+    """Put a label back unless it is there; whether it was put."""
+    from bson import ObjectId
+    from pymongo import UpdateOne
+
+    path = f"{label_field}.detections"
+    one = UpdateOne(
+        {"_id": ObjectId(sample_id), f"{path}._id": {"$ne": document["_id"]}},
+        {"$push": {path: document}, "$set": {"last_modified_at": _now()}},
+    )
+    return _bulk(dataset, sample_id, one)
+
+
+def _put(
+    dataset: Any, label_field: str, sample_id: str, removal_id: str, document: Mapping[str, Any]
+) -> int:
+    """Put a changed label back unless somebody has changed it since; whether it was put."""
+    from bson import ObjectId
+    from pymongo import UpdateOne
+
+    path = f"{label_field}.detections"
+    ours = {"$elemMatch": {"_id": document["_id"], _CHANGED_BY: removal_id}}
+    one = UpdateOne(
+        {"_id": ObjectId(sample_id), path: ours},
+        {"$set": {f"{path}.$": document, "last_modified_at": _now()}},
+    )
+    return _bulk(dataset, sample_id, one)

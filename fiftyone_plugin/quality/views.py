@@ -1,0 +1,142 @@
+"""Each kind of finding as a saved view of the dataset."""
+
+from typing import Any
+
+from fiftyone_plugin.errors import FieldError
+from fiftyone_plugin.fields import (
+    AGREEMENT,
+    BOX_IOU,
+    DUPLICATES,
+    FINDINGS,
+    RAGGEDNESS,
+    REVIEW,
+)
+from fiftyone_plugin.quality.batches import check_detections
+from fiftyone_plugin.quality.findings import WORDS, Finding
+from fiftyone_plugin.quality.thresholds import Thresholds
+
+__all__ = ["finding_view", "save_views", "view_name"]
+
+_SIGNATURE = "Made by sam-plugins."
+_REJECTED = "rejected"
+
+
+def view_name(label_field: str, finding: Finding) -> str:
+    """Name of the saved view of a finding: the field, and what was found."""
+    return f"{label_field}: {WORDS[finding].view}"
+
+
+def finding_view(dataset: Any, label_field: str, finding: Finding, other_field: str = "") -> Any:
+    """The labels with a finding that nobody has rejected, as a FiftyOne view.
+
+    It follows the dataset: labels that get the finding later are in it, and those that are rejected
+    or lose it are not. Duplicates are shown with the better label that they are duplicates of, and
+    what two fields show in both.
+    """
+    from fiftyone import ViewField as F
+
+    wanted = F(FINDINGS).contains(finding.value)
+    if finding is Finding.DUPLICATE:
+        wanted = wanted | (F(DUPLICATES) > 0)
+    shown = wanted & (F(REVIEW) != _REJECTED)
+    fields = [label_field, other_field] if other_field else [label_field]
+    view = dataset.view()
+    for name in fields:
+        view = view.filter_labels(name, shown, only_matches=False)
+    some = F(f"{fields[0]}.detections").length() > 0
+    for name in fields[1:]:
+        some = some | (F(f"{name}.detections").length() > 0)
+    return view.match(some)
+
+
+def save_views(
+    dataset: Any,
+    label_field: str,
+    thresholds: Thresholds | None = None,
+    *,
+    other_field: str = "",
+) -> list[str]:
+    """Save a view of each kind of finding, in place of those that were saved before.
+
+    Parameters
+    ----------
+    dataset
+        A FiftyOne dataset whose field was judged.
+    label_field
+        The field.
+    thresholds
+        That it was judged with, for the description.
+    other_field
+        The field that it was compared with: with one, the views of comparisons are saved, without
+        they stay as they are.
+
+    Returns
+    -------
+    list
+        Names of the saved views.
+
+    Raises
+    ------
+    FieldError
+        If a view of such a name exists that somebody else made, or the field was never judged.
+    """
+    check_detections(dataset, label_field)
+    wanted = [Finding.ACROSS, Finding.DISAGREES] if other_field else []
+    if dataset.get_field(f"{label_field}.detections.{RAGGEDNESS}") is not None:
+        wanted = [f for f in Finding if f not in (Finding.ACROSS, Finding.DISAGREES)] + wanted
+    if not wanted or dataset.get_field(f"{label_field}.detections.{FINDINGS}") is None:
+        raise FieldError(
+            f"Expected the masks of {label_field!r} to be judged before views of them are saved: "
+            "run judge_masks first."
+        )
+    _declare_review(dataset, [label_field, *([other_field] if other_field else [])])
+    names = {finding: view_name(label_field, finding) for finding in wanted}
+    theirs = [name for name in names.values() if _somebody_elses(dataset, name)]
+    if theirs:
+        raise FieldError(
+            f"Expected the names of saved views to be free, found {theirs[0]!r}, which somebody "
+            "else made: rename that view."
+        )
+    numbers = _numbers(thresholds or Thresholds())
+    compared = (Finding.ACROSS, Finding.DISAGREES)
+    for finding, name in names.items():
+        other = other_field if finding in compared else ""
+        description = f"{WORDS[finding].meaning} {numbers[finding]} {_SIGNATURE}"
+        if other:
+            description = f"Compared with {other}: {description}"
+        view = finding_view(dataset, label_field, finding, other)
+        dataset.save_view(name, view, description=description, overwrite=True)
+    return list(names.values())
+
+
+def _declare_review(dataset: Any, fields: list[str]) -> None:
+    """Views filter by it, so that it must be known before anybody has reviewed anything."""
+    from fiftyone_plugin.quality.batches import declare
+
+    for name in fields:
+        declare(dataset, name, {REVIEW: str, FINDINGS: list, DUPLICATES: int, AGREEMENT: float})
+
+
+def _somebody_elses(dataset: Any, name: str) -> bool:
+    if not dataset.has_saved_view(name):
+        return False
+    description = dataset.get_saved_view_info(name)["description"] or ""
+    return not str(description).endswith(_SIGNATURE)
+
+
+def _numbers(limits: Thresholds) -> dict[Finding, str]:
+    """The thresholds of each finding, for people."""
+    return {
+        Finding.DUPLICATE: f"IoU of at least {limits.duplicate_iou:g}, or of one class and "
+        f"{limits.duplicate_containment:g} of the smaller inside the larger.",
+        Finding.TINY: f"Below {limits.tiny_area:g} pixels, {limits.tiny_of_picture:g} of the "
+        f"picture, or {limits.tiny_of_class:g} of the median of its class.",
+        Finding.RAGGED: f"Outline over {limits.max_raggedness:g} times that of its box, over "
+        f"{limits.max_components:g} pieces or {limits.max_holes:g} holes.",
+        Finding.LEAKING: f"Over {limits.max_outside_box:g} of it outside its box, over "
+        f"{limits.max_filled:g} of the picture, or over {limits.max_borders:g} of its edges.",
+        Finding.BOX: f"IoU ({BOX_IOU}) below {limits.min_box_iou:g}.",
+        Finding.ACROSS: f"IoU of at least {limits.duplicate_iou:g}, or of one class and "
+        f"{limits.duplicate_containment:g} of the smaller inside the larger.",
+        Finding.DISAGREES: f"IoU ({AGREEMENT}) below {limits.min_agreement:g}.",
+    }
