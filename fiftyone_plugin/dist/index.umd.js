@@ -58,6 +58,15 @@
       height: down * state.scale * high
     };
   }
+  function painted({ left, top, width, height }, ratio) {
+    const snap = (value) => Math.round(value * ratio) / ratio;
+    return {
+      left: snap(left),
+      top: snap(top),
+      width: snap(left + width) - snap(left),
+      height: snap(top + height) - snap(top)
+    };
+  }
   function toPicture(picture, [x, y]) {
     return [(x - picture.left) / picture.width, (y - picture.top) / picture.height];
   }
@@ -113,7 +122,7 @@
       this.element.remove();
     }
     picture() {
-      return pictureOnScreen(this.looker.state, this.looker.canvas.getBoundingClientRect());
+      return pictureOnScreen(this.looker.state, onScreen(this.looker.canvas));
     }
     listen() {
       const on = (name, handle) => this.element.addEventListener(name, handle, {
@@ -186,8 +195,8 @@
       if (this.element.previousSibling !== canvas) canvas.after(this.element);
       const picture = this.picture();
       if (!picture) return;
-      const around = this.element.getBoundingClientRect();
-      const ratio = window.devicePixelRatio || 1;
+      const around = onScreen(this.element);
+      const ratio = window.devicePixelRatio;
       const state = JSON.stringify([picture, around, ratio, this.shown.prompts, this.press]);
       const same = state === this.drawn && this.shown.mask === this.drawnMask;
       if (same) return;
@@ -221,6 +230,9 @@
       if (this.press && isDrag(this.press)) drawBox(pen, this.press.start, this.press.now);
     }
   };
+  function onScreen(canvas) {
+    return painted(canvas.getBoundingClientRect(), window.devicePixelRatio);
+  }
   function isDrag({ start, now, background }) {
     return !background && Math.hypot(now[0] - start[0], now[1] - start[1]) > DRAG;
   }

@@ -88,10 +88,10 @@ class Corrections:
 
         if not label.strip():
             raise ReviewError("Expected a class for the new label, found none: type one.")
-        self._make_field(field)
-        sample, detections = self._labels(field)
         added = fo.Detection(label=label.strip())
         _write_mask(added, refined, size, model_id)
+        self._make_field(field)
+        sample, detections = self._labels(field)
         if sample[field] is None:
             sample[field] = fo.Detections(detections=[added])
         else:

@@ -114,7 +114,7 @@ class Reprompter:
         threading.Thread(
             target=self._prepare, args=(key, session, read), name="sam-reprompt", daemon=True
         ).start()
-        return session.opened
+        return Opened(Preparation.PREPARING)  # what it is by now is said once, the next time
 
     def answer(self, key: Key, interaction: Interaction) -> Refined:
         """The mask that prompts mean, on the embedding that is kept.
@@ -158,7 +158,7 @@ class Reprompter:
         tiled = TiledImage(segmenter, picture, max_bytes=EMBEDDING_BYTES)
         session.nbytes = picture.nbytes + EMBEDDING_BYTES
         if len(tiled.grid) == 1:  # else it depends on the prompt which window is asked
-            tiled.embedding(tiled.grid.region(0))
+            session.nbytes = picture.nbytes + tiled.embedding(tiled.grid.region(0)).nbytes
         session.refiner = Refiner(tiled)
         session.opened = Opened(Preparation.READY, tiled.size, segmenter.info.model_id)
 

@@ -37,6 +37,17 @@ export function pictureOnScreen(state: LookerState, canvas: Rect): Rect | null {
   };
 }
 
+/** Where a browser paints a canvas that is laid out there: at whole pixels of the screen. */
+export function painted({ left, top, width, height }: Rect, ratio: number): Rect {
+  const snap = (value: number) => Math.round(value * ratio) / ratio;
+  return {
+    left: snap(left),
+    top: snap(top),
+    width: snap(left + width) - snap(left),
+    height: snap(top + height) - snap(top),
+  };
+}
+
 /** A place in the window as one of the picture, 0 to 1; beyond that, it is outside. */
 export function toPicture(picture: Rect, [x, y]: Place): Place {
   return [(x - picture.left) / picture.width, (y - picture.top) / picture.height];

@@ -3,6 +3,7 @@ import type { Looker } from "./app";
 import {
   boxBetween,
   isInside,
+  painted,
   pictureOnScreen,
   toPicture,
   toScreen,
@@ -62,7 +63,7 @@ export class Overlay {
   }
 
   private picture(): Rect | null {
-    return pictureOnScreen(this.looker.state, this.looker.canvas.getBoundingClientRect());
+    return pictureOnScreen(this.looker.state, onScreen(this.looker.canvas));
   }
 
   private listen(): void {
@@ -147,8 +148,8 @@ export class Overlay {
     if (this.element.previousSibling !== canvas) canvas.after(this.element);
     const picture = this.picture();
     if (!picture) return;
-    const around = this.element.getBoundingClientRect();
-    const ratio = window.devicePixelRatio || 1;
+    const around = onScreen(this.element);
+    const ratio = window.devicePixelRatio;
     const state = JSON.stringify([picture, around, ratio, this.shown.prompts, this.press]);
     const same = state === this.drawn && this.shown.mask === this.drawnMask;
     if (same) return;
@@ -182,6 +183,10 @@ export class Overlay {
     }
     if (this.press && isDrag(this.press)) drawBox(pen, this.press.start, this.press.now);
   }
+}
+
+function onScreen(canvas: HTMLCanvasElement): Rect {
+  return painted(canvas.getBoundingClientRect(), window.devicePixelRatio);
 }
 
 function isDrag({ start, now, background }: Press): boolean {

@@ -1,0 +1,175 @@
+"""What a curator does with the re-prompting panel of the App, and what comes of it."""
+
+import io
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Colour = tuple[int, int, int]
+
+
+class PanelHands:
+    """Somebody with one sample in the modal and the panel beside it.
+
+    Parameters
+    ----------
+    page
+        Of playwright, that may ask nobody but the App.
+    app
+        The App.
+    shots, name
+        Where pictures of the steps go, and how their names begin.
+    """
+
+    def __init__(self, page: Any, app: Any, shots: Path, name: str) -> None:
+        self.page = page
+        self.app = app
+        self.shots = shots
+        self.name = name
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def open(self, dataset: Any, sample_id: str, *, wait: str = "ready") -> None:
+        """Open a sample and the panel, and wait until the picture is prepared."""
+        self.page.goto(self.app.dataset_url(dataset, sample_id))
+        self.page.wait_for_selector("[data-cy=modal-looker-container] canvas[canvas-loaded=true]")
+        self.page.click("[data-cy=panel-tab-sam_reprompt]")
+        self.page.wait_for_selector("[data-cy=sam-reprompt-overlay]")
+        self.page.wait_for_selector(f"[data-cy=sam-reprompt-status][data-state={wait}]")
+        self.page.mouse.move(*self.middle())
+        self.settle()
+
+    def middle(self) -> tuple[float, float]:
+        """The middle of the looker in the window."""
+        box = self.page.locator("[data-cy=sam-reprompt-overlay]").bounding_box()
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def zoom(self, place: tuple[float, float], steps: int) -> None:
+        """Turn the wheel over a place; positive steps show less of the picture, larger."""
+        self.page.mouse.move(*place)
+        for _ in range(abs(steps)):
+            self.page.mouse.wheel(0, -100 if steps > 0 else 100)
+            self.page.wait_for_timeout(120)
+        self.settle()
+
+    def pan(self, dx: float, dy: float, *, space: bool = False) -> None:
+        """Move the picture by so many pixels of the window, with the middle button or space."""
+        x, y = self.middle()
+        button = "left" if space else "middle"
+        if space:
+            self.page.keyboard.down(" ")
+        self.page.mouse.move(x, y)
+        self.page.mouse.down(button=button)
+        self.page.mouse.move(x + dx, y + dy, steps=4)
+        self.page.mouse.up(button=button)
+        if space:
+            self.page.keyboard.up(" ")
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the App has drawn what it was told."""
+        self.page.wait_for_timeout(400)
+
+    def find(self, colour: Colour) -> tuple[float, float] | None:
+        """Where in the window the middle of a patch of exactly that colour is; None if nowhere."""
+        patch = self.patch(colour)
+        return None if patch is None else ((patch[0] + patch[2]) / 2, (patch[1] + patch[3]) / 2)
+
+    def patch(self, colour: Colour) -> tuple[int, int, int, int] | None:
+        """xyxy in the window of all that has exactly that colour; None if it is cut or covered."""
+        ys, xs = np.nonzero((self.window() == colour).all(-1))
+        if not len(xs):
+            return None
+        x0, y0, x1, y1 = int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
+        around = self.page.locator("[data-cy=modal-looker-container]").bounding_box()
+        inside = around["x"] + 4 < x0 and x1 < around["x"] + around["width"] - 4
+        bar = 60  # the App's own controls, above and below
+        below = around["y"] + around["height"] - bar
+        return (x0, y0, x1, y1) if inside and around["y"] + bar < y0 and y1 < below else None
+
+    def window(self) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8: what is to be seen."""
+        return np.array(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB"))
+
+    def click(self, place: tuple[float, float], **options: Any) -> dict[str, Any]:
+        """Click at a place of the window; gives what Python was asked and what it answered."""
+        return self.answer(lambda: self.page.mouse.click(*place, **options))
+
+    def drag(self, first: tuple[float, float], second: tuple[float, float]) -> dict[str, Any]:
+        """Draw a box; as `click`."""
+
+        def act() -> None:
+            self.page.mouse.move(*first)
+            self.page.mouse.down()
+            self.page.mouse.move(*second, steps=5)
+            self.page.mouse.up()
+
+        return self.answer(act)
+
+    def answer(self, act: Callable[[], Any], operator: str = "reprompt_click") -> dict[str, Any]:
+        """Do something that asks Python; gives `asked` and `answered`."""
+        with self.page.expect_response(
+            lambda one: (
+                one.url.endswith("/operators/execute")
+                and f"sam/{operator}" in (one.request.post_data or "")
+            )
+        ) as found:
+            act()
+        response = found.value
+        asked = response.request.post_data_json["params"]
+        said = response.json()
+        assert not said.get("error"), said
+        self.page.wait_for_function(
+            "() => !document.querySelector('[data-cy=sam-reprompt-status]')"
+            "?.innerText.startsWith('Asking')"
+        )
+        return {"asked": asked, "answered": said["result"]}
+
+    def switch(self) -> None:
+        """Turn clicking on the picture off, or on again."""
+        self.page.click("[data-cy=sam-reprompt] input[type=checkbox]")
+        self.settle()
+
+    def press(self, name: str) -> None:
+        """Press a button of the panel."""
+        self.page.click(f"[data-cy=sam-reprompt-{name}]")
+
+    def accept(self) -> dict[str, Any]:
+        """Press Accept and wait until the sample is written and shown."""
+        self.page.wait_for_selector("[data-cy=sam-reprompt-accept]:enabled")
+        found = self.answer(lambda: self.press("accept"), "reprompt_accept")
+        self.settle()
+        return found
+
+    def take_back(self) -> dict[str, Any]:
+        """Press Take back and wait until the sample is as it was."""
+        self.page.wait_for_selector("[data-cy=sam-reprompt-undo]:enabled")
+        found = self.answer(lambda: self.press("undo"), "reprompt_undo")
+        self.settle()
+        return found
+
+    def shot(self, step: str) -> Path:
+        """A picture of the window."""
+        file = self.shots / f"panel-{self.name}-{step}.png"
+        self.page.screenshot(path=file)
+        return file
+
+    @property
+    def modal_is_open(self) -> bool:
+        """Whether the sample is still there."""
+        return bool(self.page.locator("[data-cy=modal]").count())
+
+
+@contextmanager
+def held(page: Any, key: str) -> Any:
+    """Hold a key during the block."""
+    page.keyboard.down(key)
+    try:
+        yield
+    finally:
+        page.keyboard.up(key)

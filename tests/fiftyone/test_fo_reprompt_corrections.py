@@ -1,0 +1,149 @@
+"""Masks that people asked for, in a real dataset: written, kept apart, and taken back."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fiftyone_plugin.errors import ReviewError
+from fiftyone_plugin.labels import mask_of
+from fiftyone_plugin.review import Corrections, detections_fields
+from fiftyone_plugin.review.corrections import MOST_KEPT
+from sam_plugins import Refined
+
+SIZE = (96, 128)
+
+
+def refined(box: Any = (10, 20, 40, 50), score: float = 0.875) -> Refined:
+    crop = np.ones((box[3] - box[1], box[2] - box[0]), bool)
+    crop[1:3, 1:4] = False
+    return Refined(crop, box, score, 0, 3)
+
+
+NOTHING = Refined(np.zeros((0, 0), bool), (5, 5, 5, 5), 0.1, 0, 3)
+
+
+@pytest.fixture
+def dataset(make_dataset: Any) -> Any:
+    dataset = make_dataset(2)
+    for sample in dataset:
+        for label in sample["boxes"].detections:
+            label["prompt_id"] = "p" + label.id
+            label["review"] = "accepted"
+            label["run_id"] = "sam_1"
+        sample.save()
+    return dataset
+
+
+def test_a_replaced_mask_is_exact_and_the_rest_of_the_label_stays(dataset: Any) -> None:
+    sample = dataset.first()
+    before, other = sample["boxes"].detections
+    Corrections(dataset, sample.id).replace("boxes", before.id, refined(), SIZE, "model")
+    sample.reload()
+    after, same = sample["boxes"].detections
+    assert same.to_dict() == other.to_dict()
+    crop, box = mask_of(after, SIZE)
+    assert box == (10, 20, 40, 50)
+    assert np.array_equal(crop, refined().crop)
+    for name in ("id", "label", "index", "tags", "group", "prompt_id", "review", "run_id"):
+        assert after[name] == before[name], name
+    assert (after.confidence, after.model_id, after.reprompted) == (0.875, "model", True)
+    assert (after.area, after.components, after.holes) == (30 * 30 - 6, 1, 1)
+    assert after.touches_border is False
+
+
+def test_each_correction_is_taken_back_the_last_one_first(dataset: Any) -> None:
+    sample = dataset.first()
+    before = sample["boxes"].to_dict()
+    first, second = sample["boxes"].detections
+    corrections = Corrections(dataset, sample.id)
+    corrections.replace("boxes", first.id, refined(), SIZE, "model")
+    corrections.replace("boxes", first.id, refined((0, 0, 9, 9)), SIZE, "model")
+    added = corrections.add("boxes", "new", refined(), SIZE, "model")
+    corrections.replace("boxes", second.id, refined(), SIZE, "model")
+    assert corrections.count == 4
+    later = Corrections(dataset, sample.id)  # as after a restart
+    assert later.undo() == second.id
+    assert later.undo() == added
+    assert later.undo() == first.id
+    sample.reload()
+    assert mask_of(sample["boxes"].detections[0], SIZE)[1] == (10, 20, 40, 50)
+    assert later.undo() == first.id
+    sample.reload()
+    assert sample["boxes"].to_dict() == before
+    with pytest.raises(ReviewError, match="Nothing of this sample is left"):
+        later.undo()
+
+
+def test_a_mask_in_a_file_comes_back_as_that_file(dataset: Any, tmp_path: Any) -> None:
+    sample = dataset.first()
+    label = sample["boxes"].detections[0]
+    label.mask_path = str(tmp_path / "mask.png")
+    sample.save()
+    corrections = Corrections(dataset, sample.id)
+    corrections.replace("boxes", label.id, refined(), SIZE, "model")
+    sample.reload()
+    assert sample["boxes"].detections[0].mask_path is None
+    corrections.undo()
+    sample.reload()
+    assert sample["boxes"].detections[0].mask_path == str(tmp_path / "mask.png")
+    assert sample["boxes"].detections[0].mask is None
+
+
+def test_a_new_label_makes_its_field_and_an_empty_one(dataset: Any) -> None:
+    sample = dataset.first()
+    label_id = Corrections(dataset, sample.id).add("curated", " leaf ", refined(), SIZE, "model")
+    assert detections_fields(dataset) == ["boxes", "curated"]
+    sample.reload()
+    (added,) = sample["curated"].detections
+    assert (added.id, added.label) == (label_id, "leaf")
+    assert dataset.last()["curated"] is None
+
+
+def test_what_is_kept_of_a_sample_is_bounded(dataset: Any) -> None:
+    sample = dataset.first()
+    label = sample["boxes"].detections[0]
+    corrections = Corrections(dataset, sample.id)
+    for _ in range(MOST_KEPT + 3):
+        corrections.replace("boxes", label.id, refined(), SIZE, "model")
+    assert corrections.count == MOST_KEPT
+    assert Corrections(dataset, dataset.last().id).count == 0
+
+
+def test_what_does_not_fit_is_refused_and_nothing_is_written(dataset: Any) -> None:
+    sample = dataset.first()
+    before = sample.to_dict(include_private=True)
+    label = sample["boxes"].detections[0]
+    corrections = Corrections(dataset, sample.id)
+    for match, act in {
+        "found none: it was deleted": lambda: corrections.replace(
+            "boxes", "0" * 24, refined(), SIZE, "m"
+        ),
+        "a field of Detections": lambda: corrections.replace(
+            "filepath", label.id, refined(), SIZE, "m"
+        ),
+        "found 'tags'": lambda: corrections.add("tags", "new", refined(), SIZE, "m"),
+        "the name of a field": lambda: corrections.add("a.b", "new", refined(), SIZE, "m"),
+        "Expected a class": lambda: corrections.add("boxes", " ", refined(), SIZE, "m"),
+        "Nothing was found": lambda: corrections.add("boxes", "new", NOTHING, SIZE, "m"),
+        "Nothing was found at": lambda: corrections.replace("boxes", label.id, NOTHING, SIZE, "m"),
+        "not in the dataset": lambda: Corrections(dataset, "0" * 24).add(
+            "boxes", "new", refined(), SIZE, "m"
+        ),
+    }.items():
+        with pytest.raises(ReviewError, match=match):
+            act()
+    sample.reload()
+    assert sample.to_dict(include_private=True) == before
+    assert corrections.count == 0
+
+
+def test_a_label_that_was_deleted_since_is_said_to_be_gone(dataset: Any) -> None:
+    sample = dataset.first()
+    label = sample["boxes"].detections[0]
+    corrections = Corrections(dataset, sample.id)
+    corrections.replace("boxes", label.id, refined(), SIZE, "model")
+    dataset.delete_labels(ids=[label.id])
+    with pytest.raises(ReviewError, match="was deleted since"):
+        corrections.undo()
+    assert corrections.count == 0
