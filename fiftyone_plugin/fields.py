@@ -7,6 +7,7 @@ __all__ = [
     "DUPLICATES",
     "DUPLICATE_OF",
     "FINDINGS",
+    "JUDGED_ATTRIBUTES",
     "MASK_ATTRIBUTES",
     "MODEL_ID",
     "PROMPT_ID",
@@ -14,6 +15,7 @@ __all__ = [
     "REPROMPTED",
     "REVIEW",
     "REVIEWED_BY",
+    "REVIEW_ATTRIBUTES",
     "REVIEW_STEP",
     "RUN_ID",
     "WRITTEN",
@@ -80,6 +82,20 @@ AGREEMENT = "agreement"
 
 AGREEMENT_WITH = "agreement_with"
 """Attribute of a Detection: the field it was compared with."""
+
+JUDGED_ATTRIBUTES = (
+    FINDINGS,
+    RAGGEDNESS,
+    BOX_IOU,
+    DUPLICATE_OF,
+    DUPLICATES,
+    AGREEMENT,
+    AGREEMENT_WITH,
+)
+"""What `quality` writes about a mask."""
+
+REVIEW_ATTRIBUTES = (REVIEW, REVIEWED_BY, REVIEW_STEP)
+"""What `review` writes about a mask, besides a tag of the same name as `REVIEW`."""
 
 
 def status_field(label_field: str) -> str:
