@@ -6,6 +6,7 @@ its end exclusive, and whole numbers of a *point* are centres of pixels: the lef
 picture is at -0.5.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "relative_to_pixel_box",
     "relative_to_pixel_points",
     "whole_box",
+    "whole_to_relative_box",
 ]
 
 FloatBox = tuple[float, float, float, float]
@@ -38,6 +40,34 @@ def pixels_to_relative_box(box: Sequence[float], size: Size) -> list[float]:
     height, width = size
     x0, y0, x1, y1 = (float(value) for value in box)
     return [x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height]
+
+
+def whole_to_relative_box(box: Box, size: Size) -> list[float]:
+    """Whole xyxy pixels as FiftyOne's [x, y, width, height], such that it finds the same pixels.
+
+    FiftyOne multiplies by the size and cuts off decimals, where x0 / W * W may be a little less
+    than x0: masks would land a pixel off, or shrink by one. So each edge is the quotient or one of
+    the next larger numbers, about 1e-16 of the picture away.
+    """
+    height, width = size
+    x, y = _edge(box[0], width), _edge(box[1], height)
+    return [x, y, _side(x, box[2], width), _side(y, box[3], height)]
+
+
+def _edge(pixel: int, count: int) -> float:
+    """The first number from pixel / count on that gives the pixel again."""
+    edge = pixel / count
+    while int(count * edge) < pixel:
+        edge = math.nextafter(edge, math.inf)
+    return edge
+
+
+def _side(start: float, pixel: int, count: int) -> float:
+    """The length from an edge to a later one, such that their sum gives the later one again."""
+    side = _edge(pixel, count) - start
+    while int(count * (start + side)) < pixel:
+        side = math.nextafter(side, math.inf)
+    return side
 
 
 def relative_to_pixel_points(points: Any, size: Size) -> NDArray[np.float64]:
@@ -75,4 +105,5 @@ def whole_box(box: Sequence[float], size: Size) -> Box | None:
         return None
     x0, y0 = (int(np.floor(value + 1e-3)) for value in clipped[:2])
     x1, y1 = (int(np.ceil(value - 1e-3)) for value in clipped[2:])
+    x0, y0 = min(x0, size[1] - 1), min(y0, size[0] - 1)
     return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)

@@ -4,7 +4,14 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from fiftyone_plugin.fields import MASK_ATTRIBUTES, MODEL_ID, PROMPT_ID, REVIEW, RUN_ID
+from fiftyone_plugin.fields import (
+    MASK_ATTRIBUTES,
+    MODEL_ID,
+    PROMPT_ID,
+    REVIEW,
+    RUN_ID,
+    WRITTEN,
+)
 
 __all__ = ["SOURCE_CONFIDENCE", "carried_of", "copied"]
 
@@ -13,7 +20,7 @@ SOURCE_CONFIDENCE = "source_confidence"
 
 _OWN = {
     *("id", "_id", "_cls", "bounding_box", "mask", "mask_path", "points", "confidence"),
-    *(*MASK_ATTRIBUTES, PROMPT_ID, RUN_ID, MODEL_ID, REVIEW),
+    *(*MASK_ATTRIBUTES, PROMPT_ID, RUN_ID, MODEL_ID, REVIEW, WRITTEN),
 }
 
 

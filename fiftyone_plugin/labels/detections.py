@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fiftyone_plugin.fields import MASK_ATTRIBUTES, MODEL_ID, PROMPT_ID, RUN_ID
-from fiftyone_plugin.geometry import pixels_to_relative_box
+from fiftyone_plugin.geometry import whole_to_relative_box
 from fiftyone_plugin.labels.carrying import copied
 from fiftyone_plugin.values import MaskedObject
 from sam_plugins.types import Size
@@ -62,7 +62,7 @@ def detection_of(
         values["mask"] = np.ascontiguousarray(masked.crop, dtype=bool)
     return fol.Detection(
         id=_object_id(run_id, sample_id, masked.prompt_id, number),
-        bounding_box=pixels_to_relative_box(masked.box, size),
+        bounding_box=whole_to_relative_box(masked.box, size),
         confidence=quality.predicted_iou,
         **values,
     )

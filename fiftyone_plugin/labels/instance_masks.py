@@ -65,9 +65,8 @@ def finite_box(detection: Any, size: Size) -> FloatBox | None:
     numbers = list(detection.bounding_box or ())
     if len(numbers) != 4 or not all(isinstance(n, int | float) for n in numbers):
         return None
-    if not np.isfinite(numbers).all():
-        return None
-    return relative_to_pixel_box(numbers, size)
+    given = relative_to_pixel_box(numbers, size)
+    return given if np.isfinite(given).all() else None
 
 
 def _inline(values: Any) -> NDArray[np.bool_]:

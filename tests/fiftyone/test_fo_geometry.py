@@ -10,6 +10,7 @@ from fiftyone_plugin.geometry import (
     relative_to_pixel_box,
     relative_to_pixel_points,
     whole_box,
+    whole_to_relative_box,
 )
 
 sizes = st.tuples(st.integers(1, 20_000), st.integers(1, 20_000))
@@ -22,6 +23,19 @@ def test_a_box_of_whole_pixels_comes_back_the_same(size: tuple[int, int], data: 
     y0 = data.draw(st.integers(0, height - 1))
     box = (x0, y0, data.draw(st.integers(x0 + 1, width)), data.draw(st.integers(y0 + 1, height)))
     assert whole_box(relative_to_pixel_box(pixels_to_relative_box(box, size), size), size) == box
+
+
+@given(sizes, st.data())
+def test_whole_pixels_are_found_again_by_cutting_off_decimals(size, data):
+    height, width = size
+    x0 = data.draw(st.integers(0, width - 1))
+    y0 = data.draw(st.integers(0, height - 1))
+    box = (x0, y0, data.draw(st.integers(x0 + 1, width)), data.draw(st.integers(y0 + 1, height)))
+    x, y, w, h = whole_to_relative_box(box, size)
+    found = (int(width * x), int(height * y), int(width * (x + w)), int(height * (y + h)))
+    assert found == box
+    assert max(x + w, y + h) <= 1
+    assert whole_box(relative_to_pixel_box((x, y, w, h), size), size) == box
 
 
 @given(sizes, st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=5))
@@ -48,3 +62,7 @@ def test_a_clipped_box_lies_inside_and_has_an_area(size, box):
         assert 0 <= whole[1] < whole[3] <= height
         assert whole[0] <= clipped[0] + 1e-3
         assert whole[2] >= clipped[2] - 1e-3
+
+
+def test_a_box_that_barely_reaches_into_the_picture_has_its_last_pixel():
+    assert whole_box((9.99999, 4.99999, 20, 20), (5, 10)) == (9, 4, 10, 5)

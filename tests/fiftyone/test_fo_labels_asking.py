@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fiftyone_plugin.errors import FieldError
+from fiftyone_plugin.fields import WRITTEN
 from fiftyone_plugin.labels import read_asked
 from fiftyone_plugin.values import Mode, RunConfig
 
@@ -44,6 +45,7 @@ def test_a_bad_label_costs_no_other(fo):
     bad = [
         [NAN, 0, 1, 1],
         [0, 0, float("inf"), 1],
+        [0, 0, 1e308, 1],
         [2, 2, 0.1, 0.1],
         [0.1, 0.1, 0, 0.5],
         [0.5, 0.5, -0.1, 0.2],
@@ -200,6 +202,7 @@ def test_everything_that_describes_an_object_is_carried_and_nothing_is_shared(fo
         review="accepted",
         run_id="sam_former",
         stability_score=0.1,
+        **{WRITTEN: "mark"},
     )
     before = label.to_dict()
     sample = fo.Sample(filepath="x.png", boxes=boxes(fo, label))

@@ -65,8 +65,23 @@ def test_the_mask_fits_its_box_exactly_where_the_app_stretches_it(fiftyone_here,
     detection = detection_of(masked(crop, box), (height, width), run_id="r", model_id="m")
     x, y, w, h = detection.bounding_box
     assert detection.mask.shape == (round(h * height), round(w * width))
-    assert (x, y) == (box[0] / width, box[1] / height)
-    assert (w, h) == ((box[2] - box[0]) / width, (box[3] - box[1]) / height)
+    assert (x, y) == pytest.approx((box[0] / width, box[1] / height), abs=1e-15)
+    assert w == pytest.approx((box[2] - box[0]) / width, abs=1e-15)
+    assert h == pytest.approx((box[3] - box[1]) / height, abs=1e-15)
+    assert x + w <= 1
+    assert y + h <= 1
+
+
+@ours
+@given(places())
+def test_fiftyone_itself_draws_every_pixel_where_it_is(fiftyone_here, place):
+    (height, width), (x0, y0, x1, y1), crop = place
+    found = masked(crop, (x0, y0, x1, y1))
+    detection = detection_of(found, (height, width), run_id="r", model_id="m")
+    drawn = detection.to_segmentation(frame_size=(width, height)).mask
+    expected = np.zeros((height, width), bool)
+    expected[y0:y1, x0:x1] = crop
+    assert np.array_equal(drawn != 0, expected)
 
 
 @ours
@@ -143,7 +158,7 @@ def test_masks_in_files_are_what_is_not_zero(fiftyone_here, tmp_path, mode):
 
 def test_what_has_no_mask_or_no_place_has_no_pixels(fiftyone_here):
     fo, mask = fiftyone_here, np.ones((2, 2), bool)
-    nowhere = [[2, 2, 0.5, 0.5], [float("nan"), 0, 1, 1], [0, 0, 0, 1], []]
+    nowhere = [[2, 2, 0.5, 0.5], [0, 0, 1e308, 1], [float("nan"), 0, 1, 1], [0, 0, 0, 1], []]
     assert mask_of(fo.Detection(bounding_box=[0, 0, 1, 1]), (4, 4)) is None
     for bounding_box in nowhere:
         assert mask_of(fo.Detection(bounding_box=bounding_box, mask=mask), (4, 4)) is None

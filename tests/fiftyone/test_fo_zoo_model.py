@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fiftyone_plugin.errors import FieldError
+from fiftyone_plugin.errors import FieldError, SampleError
 from fiftyone_plugin.labels import mask_of
+from fiftyone_plugin.storage import inline_bytes
 from fiftyone_plugin.values import Mode, RunConfig
 from sam_plugins import open_segmenter
 from sam_plugins.testing import FakeSegmenter
@@ -200,6 +201,54 @@ def test_frames_ask_as_samples_do(fiftyone_here, make_model):
     assert found[0].detections[0].prompt_id == box.id
 
 
+class StillFilm:
+    """Three grey frames, in the place of FiftyOne's reader, which needs the program ffmpeg."""
+
+    def __init__(self, path, frames=None):
+        self.frame_number = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def __iter__(self):
+        for number in (1, 2, 3):
+            self.frame_number = number
+            yield np.full((48, 64, 3), 90, np.uint8)
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_a_video_has_masks_in_the_frames_that_ask(
+    fiftyone_here, make_model, monkeypatch, batch_size
+):
+    import fiftyone.core.models as fom
+
+    fo = fiftyone_here
+    monkeypatch.setattr(fom.etav, "FFmpegVideoReader", StillFilm)
+    film = fo.Sample(filepath="film.mp4", metadata=fo.VideoMetadata(total_frame_count=3))
+    box = fo.Detection(bounding_box=[0.25, 0.25, 0.5, 0.5])
+    outside = fo.Detection(bounding_box=[2, 2, 0.5, 0.5])
+    film.frames[1] = fo.Frame(boxes=fo.Detections(detections=[outside]))
+    film.frames[3] = fo.Frame(boxes=fo.Detections(detections=[box]))
+    dataset = fo.Dataset()
+    try:
+        dataset.add_sample(film)
+        dataset.apply_model(
+            make_model(),
+            label_field="frames.m",
+            prompt_field="frames.boxes",
+            batch_size=batch_size,
+            skip_failures=False,
+        )
+        found = {n: frame.m.detections for n, frame in dataset.first().frames.items()}
+        assert {n: len(each) for n, each in found.items()} == {1: 0, 2: 0, 3: 1}
+        assert found[3][0].prompt_id == box.id
+    finally:
+        dataset.delete()
+
+
 def test_large_masks_become_files_where_there_is_a_folder(make_dataset, make_model, tmp_path):
     dataset = make_dataset(2, boxes=2)
     folder = tmp_path / "masks"
@@ -211,6 +260,22 @@ def test_large_masks_become_files_where_there_is_a_folder(make_dataset, make_mod
             assert found.mask_path.startswith(str(folder))
             crop, _ = mask_of(found, (96, 128))
             assert crop.sum() == found.area
+
+
+def test_masks_too_large_for_a_document_cost_no_other_sample(make_dataset, make_model, monkeypatch):
+    dataset = make_dataset(2, boxes=2)
+    first = dataset.first()
+    del first.boxes.detections[1]
+    first.save()
+    dataset.apply_model(make_model(), label_field="before", prompt_field="boxes")
+    alone = inline_bytes([each.mask for each in masks(dataset.first(), "before")], 1 << 20)
+    monkeypatch.setattr("fiftyone_plugin.zoo.DOCUMENT_LIMIT", alone)
+    dataset.apply_model(make_model(), label_field="m", prompt_field="boxes")
+    assert [sample.m is None for sample in dataset] == [False, True]
+    with pytest.raises(SampleError, match="folder"):
+        dataset.apply_model(
+            make_model(), label_field="m", prompt_field="boxes", skip_failures=False
+        )
 
 
 @pytest.mark.parametrize(
