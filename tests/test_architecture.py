@@ -25,6 +25,7 @@ try:
     window = True
 except ImportError:  # a machine without the libraries that Qt needs
     window = False
+import fiftyone, fiftyone.core.models, fiftyone.operators  # the same
 
 def settings():
     return {

@@ -40,6 +40,10 @@ def install(
         bool,
         typer.Option("--copy", help="Copy the plugin's folder, where links are not possible."),
     ] = False,
+    zoo: Annotated[
+        bool,
+        typer.Option("--zoo", help="List the models in FiftyOne's zoo too, for `apply_model`."),
+    ] = False,
     folder: Annotated[
         Path | None,
         typer.Option("--folder", help="By default FiftyOne's folder of plugins.", metavar="FOLDER"),
@@ -48,7 +52,7 @@ def install(
     """Make FiftyOne find the plugin, by a link to this installed package."""
     from fiftyone_plugin.cli.plugin import install as run
 
-    run(folder, copy=copy)
+    run(folder, copy=copy, zoo=zoo)
 
 
 @app.command()

@@ -4,7 +4,18 @@
   // src/app.ts
   var app = globalThis;
   var React = app.React;
+  var PANEL = "sam_reprompt";
   var PLUGIN = "@sam-plugins/sam";
+  var MODAL_SPACES = "fiftyone-modal-spaces";
+  function useBeside() {
+    const { spaces } = app.__fosp__.useSpaces(MODAL_SPACES);
+    const node = app.__fosp__.useSpaceNodes(MODAL_SPACES).find(({ type }) => type === PANEL);
+    React.useEffect(() => {
+      const around = node?.parent;
+      if (node && around && spaces.canSplitLayout(around))
+        spaces.splitLayout(around, "horizontal", node);
+    }, []);
+  }
   function useCall() {
     const executors = {
       reprompt_open: app.__foo__.useOperatorExecutor(`${PLUGIN}/reprompt_open`),
@@ -233,18 +244,22 @@
   }
 
   // src/session.ts
-  var POLL = 150;
+  var POLL = 250;
+  var MOST_DRAFTS = 50;
+  var drafts = /* @__PURE__ */ new Map();
   var Session = class {
-    constructor(call, sampleId, model, changed) {
+    constructor(call, sampleId, model, changed, written) {
       this.call = call;
       this.sampleId = sampleId;
       this.model = model;
       this.changed = changed;
+      this.written = written;
     }
     call;
     sampleId;
     model;
     changed;
+    written;
     prompts = [];
     /** Which of several answers was chosen; null for what the model takes. */
     chosen = null;
@@ -255,6 +270,8 @@
     error = "";
     /** Milliseconds that the last answer took. */
     took = 0;
+    /** Whether a mask is being written or taken back. */
+    writing = false;
     wanted = 0;
     given = 0;
     asking = false;
@@ -264,6 +281,15 @@
       return this.wanted === this.given;
     }
     async open() {
+      const draft = drafts.get(this.sampleId);
+      drafts.delete(this.sampleId);
+      if (draft) {
+        Object.assign(this, draft);
+        void this.ask();
+      }
+      await this.prepare();
+    }
+    async prepare() {
       try {
         for (; ; ) {
           const said = await this.call("reprompt_open", this.named({}));
@@ -282,6 +308,10 @@
     }
     close() {
       this.closed = true;
+      if (!this.prompts.length) return;
+      drafts.set(this.sampleId, { prompts: this.prompts, chosen: this.chosen });
+      const [oldest] = drafts.keys();
+      if (drafts.size > MOST_DRAFTS && oldest) drafts.delete(oldest);
     }
     say(prompt) {
       if (prompt.kind === "box") this.prompts = this.prompts.filter(({ kind }) => kind !== "box");
@@ -308,26 +338,30 @@
       this.chosen = (this.answer.answer + 1) % this.answer.answers;
       void this.ask();
     }
+    /** Write the mask; what was said is forgotten only when it is written. */
     async accept(target) {
-      try {
-        await this.call("reprompt_accept", this.named({ ...this.said(), ...target }));
-      } catch (error) {
-        this.fail(error);
-        return false;
-      }
-      this.clear();
-      await this.open();
-      return true;
+      if (await this.write("reprompt_accept", { ...this.said(), ...target })) this.clear();
     }
     /** Take back what was accepted last. */
     async takeBack() {
+      await this.write("reprompt_undo", {});
+    }
+    async write(name, params) {
+      if (this.writing) return false;
+      this.writing = true;
+      this.changed();
       try {
-        await this.call("reprompt_undo", this.named({}));
+        const said = await this.call(name, this.named(params));
+        this.written(said["sample"]);
+        await this.prepare();
+        return true;
       } catch (error) {
         this.fail(error);
-        return;
+        return false;
+      } finally {
+        this.writing = false;
+        this.changed();
       }
-      await this.open();
     }
     async ask() {
       this.wanted += 1;
@@ -395,6 +429,7 @@
     borderRadius: 4
   };
   var text = { margin: 0, lineHeight: 1.4 };
+  var button = { ...field, flex: "0 0 auto", cursor: "pointer" };
   var styles = {
     panel: {
       display: "flex",
@@ -407,7 +442,8 @@
     },
     row,
     field,
-    button: { ...field, flex: "0 0 auto", cursor: "pointer" },
+    button,
+    unusable: { ...button, cursor: "default", opacity: 0.4 },
     status: text,
     error: { ...text, color: "var(--fo-palette-danger-plainColor)" },
     help: { ...text, color: "var(--fo-palette-text-secondary)" }
@@ -417,7 +453,9 @@
   var MODEL_KEY = "sam-plugins-reprompt-model";
   var NEW = "";
   function Panel() {
+    useBeside();
     const call = useCall();
+    const refresh = useLatest(app.__fos__.useRefreshSample());
     const looker = app.recoil.useRecoilValue(app.__fos__.modalLooker);
     const sampleId = app.recoil.useRecoilValue(app.__fos__.nullableModalSampleId);
     const selected = app.recoil.useRecoilValue(app.__fos__.selectedLabels);
@@ -428,7 +466,9 @@
     const overlay = React.useRef(null);
     React.useEffect(() => {
       if (!on || !sampleId) return;
-      const opened = new Session(call, sampleId, model, redraw);
+      const opened = new Session(call, sampleId, model, redraw, (sample) => {
+        if (sample._id === sampleId) refresh.current(sample);
+      });
       setSession(opened);
       void opened.open();
       return () => {
@@ -445,10 +485,11 @@
         made.close();
       };
     }, [session, looker]);
-    useShown(session, overlay);
+    useShown(session, looker, overlay);
     const target = useTarget(session, selected);
     const accept = React.useCallback(() => {
-      if (session?.answer?.mask && session.settled) void session.accept(target.value);
+      if (session?.answer?.mask && session.settled && !session.writing)
+        void session.accept(target.value);
     }, [session, target.value]);
     useKeys(session, overlay, accept, () => setOn(false));
     return /* @__PURE__ */ React.createElement("div", { style: styles.panel, "data-cy": "sam-reprompt" }, /* @__PURE__ */ React.createElement("label", { style: styles.row }, /* @__PURE__ */ React.createElement("input", { type: "checkbox", checked: on, onChange: (event) => setOn(event.target.checked) }), /* @__PURE__ */ React.createElement("b", null, "Click on the picture")), session ? /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement(Status, { session }), /* @__PURE__ */ React.createElement(Buttons, { session, accept }), target.form, /* @__PURE__ */ React.createElement("label", { style: styles.row }, "Model", /* @__PURE__ */ React.createElement(
@@ -476,16 +517,31 @@
     return /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("p", { style: styles.status, "data-cy": "sam-reprompt-status", "data-state": session.preparation }, text2), session.error ? /* @__PURE__ */ React.createElement("p", { style: styles.error, "data-cy": "sam-reprompt-error", role: "alert" }, session.error) : null);
   }
   function Buttons({ session, accept }) {
-    const { answer, prompts, choices, settled } = session;
-    const button = (name, text2, usable, act) => /* @__PURE__ */ React.createElement("button", { style: styles.button, "data-cy": `sam-reprompt-${name}`, disabled: !usable, onClick: act }, text2);
-    return /* @__PURE__ */ React.createElement("div", { style: styles.row }, button("accept", "Accept", settled && !!answer?.mask, accept), button("next", "Next answer", settled && (answer?.answers ?? 1) > 1, () => session.next()), button("unsay", "Undo click", prompts.length > 0, () => session.unsay()), button("cancel", "Cancel", prompts.length > 0, () => session.clear()), button("undo", "Take back accepted", choices.undo > 0, () => void session.takeBack()));
+    const { answer, prompts, choices, settled, writing } = session;
+    const button2 = (name, text2, usable, act) => /* @__PURE__ */ React.createElement(Button, { name, usable: usable && !writing, act }, text2);
+    return /* @__PURE__ */ React.createElement("div", { style: styles.row }, button2("accept", "Accept", settled && !!answer?.mask, accept), button2("next", "Next answer", settled && (answer?.answers ?? 1) > 1, () => session.next()), button2("unsay", "Undo click", prompts.length > 0, () => session.unsay()), button2("cancel", "Cancel", prompts.length > 0, () => session.clear()), button2("undo", "Take back accepted", choices.undo > 0, () => void session.takeBack()));
   }
-  function useShown(session, overlay) {
+  function Button({ name, usable, act, children }) {
+    return /* @__PURE__ */ React.createElement(
+      "button",
+      {
+        style: usable ? styles.button : styles.unusable,
+        "data-cy": `sam-reprompt-${name}`,
+        disabled: !usable,
+        onClick: (event) => {
+          event.currentTarget.blur();
+          act();
+        }
+      },
+      children
+    );
+  }
+  function useShown(session, looker, overlay) {
     const answer = session?.answer ?? null;
     const prompts = session?.prompts;
     React.useEffect(() => {
       if (overlay.current) overlay.current.shown = { ...overlay.current.shown, prompts: prompts ?? [] };
-    }, [prompts, session]);
+    }, [prompts, session, looker]);
     React.useEffect(() => {
       let current = true;
       const show = (mask) => {
@@ -500,7 +556,7 @@
       return () => {
         current = false;
       };
-    }, [answer, session]);
+    }, [answer, session, looker]);
   }
   function useTarget(session, selected) {
     const [chosen, choose] = React.useState(NEW);
@@ -522,11 +578,11 @@
       /* @__PURE__ */ React.createElement("option", { value: NEW }, "a new label"),
       choices.labels?.map((one) => /* @__PURE__ */ React.createElement("option", { key: one.id, value: one.id }, `${one.field}: ${one.label || "(no class)"} ${one.id.slice(-4)}`))
     )), existing ? /* @__PURE__ */ React.createElement(
-      "button",
+      Button,
       {
-        style: styles.button,
-        "data-cy": "sam-reprompt-use-box",
-        onClick: () => session?.say({ kind: "box", box: existing.box })
+        name: "use-box",
+        usable: true,
+        act: () => session?.say({ kind: "box", box: existing.box })
       },
       "Ask with its box"
     ) : /* @__PURE__ */ React.createElement("div", { style: styles.row }, /* @__PURE__ */ React.createElement(
@@ -553,53 +609,67 @@
     return { value, form };
   }
   function useKeys(session, overlay, accept, leave) {
-    const latest = React.useRef({ accept, leave });
-    latest.current = { accept, leave };
+    const latest = useLatest({ accept, leave });
     React.useEffect(() => {
       if (!session) return;
       const listening = new AbortController();
       const options = { capture: true, signal: listening.signal };
+      const moving = (value) => {
+        if (overlay.current) overlay.current.moving = value;
+      };
       const act = {
         Enter: () => latest.current.accept(),
         n: () => session.next(),
         Backspace: () => session.unsay(),
+        "ctrl z": () => session.unsay(),
         Escape: () => session.prompts.length ? session.clear() : latest.current.leave(),
-        " ": () => {
-          if (overlay.current) overlay.current.moving = true;
-        }
+        " ": () => moving(true)
+      };
+      const named = (event) => event.ctrlKey || event.metaKey ? `ctrl ${event.key}` : event.key;
+      const isOurs = (event) => named(event) in act && !isTyping(event);
+      const swallow2 = (event) => {
+        event.stopImmediatePropagation();
+        event.preventDefault();
       };
       window.addEventListener(
         "keydown",
         (event) => {
-          const name = event.ctrlKey || event.metaKey ? event.key === "z" ? "Backspace" : "" : event.key;
-          const handle = act[name];
-          if (!handle || isTyping(event.target)) return;
-          event.stopImmediatePropagation();
-          event.preventDefault();
-          handle();
+          if (!isOurs(event)) return;
+          swallow2(event);
+          act[named(event)]?.();
         },
         options
       );
       window.addEventListener(
         "keyup",
         (event) => {
-          if (event.key === " " && overlay.current) overlay.current.moving = false;
-          if (event.key in act && !isTyping(event.target)) event.stopImmediatePropagation();
+          if (event.key === " ") moving(false);
+          if (isOurs(event)) swallow2(event);
         },
         options
       );
       return () => listening.abort();
     }, [session]);
   }
-  function isTyping(target) {
+  function isTyping(event) {
+    const { target } = event;
     if (!(target instanceof HTMLElement)) return false;
-    if (target instanceof HTMLInputElement) return target.type !== "checkbox";
-    return target.isContentEditable || ["TEXTAREA", "SELECT", "BUTTON"].includes(target.tagName);
+    const field2 = target instanceof HTMLInputElement ? target.type !== "checkbox" : target.isContentEditable || ["TEXTAREA", "SELECT"].includes(target.tagName);
+    if (field2 && event.key === "Escape") {
+      target.blur();
+      event.stopImmediatePropagation();
+    }
+    return field2;
+  }
+  function useLatest(value) {
+    const latest = React.useRef(value);
+    latest.current = value;
+    return latest;
   }
 
   // src/index.tsx
   app.__fop__.registerComponent({
-    name: "sam_reprompt",
+    name: PANEL,
     label: "Re-prompt",
     component: Panel,
     type: app.__fop__.PluginComponentType.Panel,

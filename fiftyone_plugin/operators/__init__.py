@@ -17,6 +17,7 @@ MODULES = (
     "fiftyone_plugin.operators.reprompt_click",
     "fiftyone_plugin.operators.reprompt_accept",
     "fiftyone_plugin.operators.work_on_shard",
+    "fiftyone_plugin.operators.reprompt_undo",
     "fiftyone_plugin.operators.judge_masks",
     "fiftyone_plugin.operators.resolve_duplicates",
     "fiftyone_plugin.operators.review_panel",

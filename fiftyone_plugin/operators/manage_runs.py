@@ -22,6 +22,7 @@ from fiftyone_plugin.runs import (
     retry_view,
     run_counts,
 )
+from fiftyone_plugin.sharding import queue_shards
 from fiftyone_plugin.values import Mode, Status
 from sam_plugins.errors import SamPluginsError
 
@@ -35,6 +36,7 @@ class Action(StrEnum):
 
     CONTINUE = "continue"
     RETRY = "retry"
+    SHARE = "share"
     FAILURES = "failures"
     DELETE = "delete"
 
@@ -42,9 +44,14 @@ class Action(StrEnum):
 _ACTIONS = {
     Action.CONTINUE: ("Continue", "Work on the samples of the dataset that it has not done."),
     Action.RETRY: ("Try failures again", "The same, and those that failed in part or as a whole."),
+    Action.SHARE: (
+        "Share among workers",
+        "Queue its parts for several `fiftyone delegated launch`, on this machine or others.",
+    ),
     Action.FAILURES: ("Look at failures", "Show them; their sentences are in the reason field."),
     Action.DELETE: ("Delete", "Its labels, files and record go; labels of others stay."),
 }
+_SHARDS, _MOST_SHARDS = 8, 1000
 _MODES = {Mode.PROMPTS: "prompts", Mode.EVERYTHING: "everything", Mode.VIDEO: "video"}
 
 
@@ -127,6 +134,15 @@ def _ask(inputs: Any, dataset: Any, runs: list[Run], params: Mapping[str, Any]) 
         default=Action.CONTINUE.value,
         view=actions,
     )
+    if params.get("action") == Action.SHARE:
+        inputs.int(
+            "shards",
+            min=1,
+            max=_MOST_SHARDS,
+            label="Parts",
+            description="More than workers: a quick one does more, and a lost one loses less.",
+            default=_SHARDS,
+        )
     if params.get("action") == Action.DELETE:
         agreed = inputs.bool(
             "agreed", label="Delete the masks of this run; this cannot be undone", default=False
@@ -150,6 +166,13 @@ def _done(ctx: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
     if action in (Action.CONTINUE, Action.RETRY):
         retry = action == Action.RETRY
         return report_of(run, go_on(dataset, run, retry=retry, progress=progress, stop=stop))
+    if action == Action.SHARE:
+        shards = ctx.params.get("shards", _SHARDS)
+        if type(shards) is not int or not 1 <= shards <= _MOST_SHARDS:
+            raise FieldError(
+                f"Expected a whole number from 1 to {_MOST_SHARDS} for shards, found {shards!r}."
+            )
+        return {"run_id": run.run_id, "queued": len(queue_shards(dataset, run, shards))}
     if action == Action.DELETE:
         if ctx.params.get("agreed") is not True:
             raise FieldError("Expected your consent to delete, found none: give agreed=True.")

@@ -1,14 +1,20 @@
-"""Writes the mask that was asked for into a sample, or takes the last one back."""
+"""Writes the mask that was asked for into a sample."""
 
 from typing import Any
 
 import fiftyone.operators as foo
 
 from fiftyone_plugin.errors import ReviewError
-from fiftyone_plugin.operators.reprompting import answered, open_sample, prepared, unlisted
+from fiftyone_plugin.operators.reprompting import (
+    answered,
+    open_sample,
+    prepared,
+    unlisted,
+    written_json,
+)
 from fiftyone_plugin.review import Corrections, read_interaction, shared_reprompter
 
-__all__ = ["OPERATORS", "RepromptAccept", "RepromptUndo"]
+__all__ = ["OPERATORS", "RepromptAccept"]
 
 
 class RepromptAccept(foo.Operator):
@@ -31,31 +37,16 @@ class RepromptAccept(foo.Operator):
         refined = shared_reprompter().answer(key, read_interaction(ctx.params, opened.size))
         corrections = Corrections(ctx.dataset, str(sample.id))
         field, label_id = _text(ctx, "field"), _text(ctx, "label_id")
+        known = ctx.dataset.has_sample_field(field)
         if label_id:
             corrections.replace(field, label_id, refined, opened.size, opened.model_id)
         else:
             label_id = corrections.add(
                 field, _text(ctx, "label"), refined, opened.size, opened.model_id
             )
-        return {"field": field, "label_id": label_id, "undo": corrections.count}
-
-
-class RepromptUndo(foo.Operator):
-    """Called by the panel to take back what was accepted."""
-
-    @property
-    def config(self) -> Any:
-        """Unlisted."""
-        return unlisted("reprompt_undo", "Take back an accepted mask")
-
-    def execute(self, ctx: Any) -> dict[str, Any]:
-        """Put the former label of the sample back."""
-        return answered(lambda: self._undo(ctx))
-
-    def _undo(self, ctx: Any) -> dict[str, Any]:
-        corrections = Corrections(ctx.dataset, str(open_sample(ctx).id))
-        label_id = corrections.undo()
-        return {"label_id": label_id, "undo": corrections.count}
+        if not known:
+            ctx.ops.reload_dataset()  # the App learns of a field in no other way
+        return {"label_id": label_id, **written_json(ctx, corrections)}
 
 
 def _text(ctx: Any, name: str) -> str:
@@ -63,4 +54,4 @@ def _text(ctx: Any, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-OPERATORS = (RepromptAccept, RepromptUndo)
+OPERATORS = (RepromptAccept,)

@@ -4,7 +4,7 @@ from typing import Any
 
 import fiftyone.operators as foo
 
-from fiftyone_plugin.geometry import pixels_to_relative_box
+from fiftyone_plugin.geometry import whole_to_relative_box
 from fiftyone_plugin.operators.reprompting import (
     answered,
     mask_png,
@@ -42,7 +42,7 @@ class RepromptClick(foo.Operator):
         return {
             **said,
             "mask": mask_png(refined.crop) if refined.crop.size else None,
-            "box": pixels_to_relative_box(refined.box, opened.size),
+            "box": whole_to_relative_box(refined.box, opened.size),
             "score": refined.score,
             "area": int(refined.crop.sum()),
             "answer": refined.answer,

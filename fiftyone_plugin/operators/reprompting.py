@@ -5,17 +5,28 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import fiftyone.core.json as foj
 import fiftyone.operators as foo
 import numpy as np
+from bson import ObjectId
+from fiftyone.operators import types
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from fiftyone_plugin.errors import ReviewError
 from fiftyone_plugin.labels import open_picture
-from fiftyone_plugin.review import Key, Opened, Preparation, shared_reprompter
+from fiftyone_plugin.review import Corrections, Key, Opened, Preparation, shared_reprompter
 from sam_plugins.errors import SamPluginsError
 
-__all__ = ["answered", "mask_png", "open_sample", "opened_json", "prepared", "unlisted"]
+__all__ = [
+    "answered",
+    "mask_png",
+    "open_sample",
+    "opened_json",
+    "prepared",
+    "unlisted",
+    "written_json",
+]
 
 TINT = (255, 170, 0, 120)
 """RGBA of a mask that is not accepted yet."""
@@ -29,6 +40,7 @@ def unlisted(name: str, label: str) -> Any:
         unlisted=True,
         allow_immediate_execution=True,
         allow_delegated_execution=False,
+        risk_level=types.RiskLevel.MEDIUM,
     )
 
 
@@ -91,6 +103,18 @@ def opened_json(opened: Opened) -> dict[str, Any]:
     if opened.size is not None:
         said["size"] = list(opened.size)
     return said
+
+
+def written_json(ctx: Any, corrections: Corrections) -> dict[str, Any]:
+    """What the panel shows after a sample was written to.
+
+    The sample comes as the App itself is given it, so that the modal shows it where it is, zoom
+    and all. A patch is not the sample that was written: there the App loads its view again.
+    """
+    if corrections.sample_id != ctx.params["sample_id"]:
+        ctx.ops.reload_dataset()
+    document = ctx.dataset._sample_collection.find_one({"_id": ObjectId(corrections.sample_id)})
+    return {"sample": foj.stringify(document), "undo": corrections.count}
 
 
 def mask_png(crop: NDArray[np.bool_]) -> str:

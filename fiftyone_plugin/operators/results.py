@@ -16,6 +16,7 @@ _DONE = {
     "failed": "Samples that failed",
     "skipped": "Samples that were done before",
     "objects": "Masks",
+    "queued": "Parts that wait for workers",
     "shown": "Samples that failed, in part or as a whole",
 }
 _WOULD = {

@@ -56,8 +56,8 @@ def check(dataset: Any, config: RunConfig) -> None:
     check_fields(pictures, config)
     if pictures.media_type == "video" and config.mode is not Mode.VIDEO:
         raise FieldError(
-            "Expected pictures, found videos: work on a dataset of their frames (to_frames and "
-            "clone), or follow objects through the videos."
+            "Expected pictures, found videos: sample their frames to files with "
+            "to_frames(sample_frames=True), clone that view to a dataset and work on it."
         )
 
 

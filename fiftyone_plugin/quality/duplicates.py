@@ -8,7 +8,7 @@ import numpy as np
 
 from fiftyone_plugin.errors import ReviewError
 from fiftyone_plugin.fields import DUPLICATE_OF, DUPLICATES, FINDINGS, RAGGEDNESS, REVIEW
-from fiftyone_plugin.geometry import pixels_to_relative_box
+from fiftyone_plugin.geometry import whole_to_relative_box
 from fiftyone_plugin.quality.batches import check_detections, root_of, sample_ids_of, size_of
 from fiftyone_plugin.quality.findings import Finding
 from fiftyone_plugin.quality.reading import read_labels
@@ -155,7 +155,7 @@ def _joined(
     return {
         "mask": Binary(serialize_numpy_array(crop)),
         "mask_path": None,
-        "bounding_box": pixels_to_relative_box(box, size),
+        "bounding_box": whole_to_relative_box(box, size),
         "area": shape.area,
         "components": shape.components,
         "holes": shape.holes,

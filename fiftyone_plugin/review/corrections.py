@@ -7,7 +7,7 @@ import numpy as np
 
 from fiftyone_plugin.errors import ReviewError
 from fiftyone_plugin.fields import MASK_ATTRIBUTES, MODEL_ID, REPROMPTED
-from fiftyone_plugin.geometry import pixels_to_relative_box
+from fiftyone_plugin.geometry import whole_to_relative_box
 from fiftyone_plugin.masking import measure_mask
 from sam_plugins import Refined
 from sam_plugins.types import Size
@@ -47,7 +47,7 @@ class Corrections:
         from fiftyone.operators.store import ExecutionStore
 
         self._dataset = dataset
-        self._sample_id = sample_id
+        self.sample_id = sample_id
         self._store = ExecutionStore.create(_STORE, dataset._doc.id)
 
     def replace(
@@ -125,7 +125,7 @@ class Corrections:
         elif at is not None:
             detections[at] = fo.Detection.from_json(last["former"])
         sample.save()
-        self._store.set(self._sample_id, {"kept": kept})
+        self._store.set(self.sample_id, {"kept": kept})
         if at is None:
             raise ReviewError(
                 f"The label {last['label_id']} of {last['field']} was deleted since: there is "
@@ -139,7 +139,7 @@ class Corrections:
         return len(self._kept())
 
     def _kept(self) -> list[dict[str, Any]]:
-        value = self._store.get(self._sample_id) or {}
+        value = self._store.get(self.sample_id) or {}
         return list(value.get("kept", []))
 
     def _remember(self, field: str, label_id: str, former: str | None) -> None:
@@ -147,7 +147,7 @@ class Corrections:
         kept = kept[-MOST_KEPT:]
         while len(kept) > 1 and len(json.dumps(kept)) > MOST_KEPT_BYTES:
             del kept[0]
-        self._store.set(self._sample_id, {"kept": kept})
+        self._store.set(self.sample_id, {"kept": kept})
 
     def _labels(self, field: str) -> tuple[Any, Any]:
         if field not in detections_fields(self._dataset):
@@ -156,10 +156,10 @@ class Corrections:
                 "have or which holds something else: choose another field."
             )
         try:
-            sample = self._dataset[self._sample_id]
+            sample = self._dataset[self.sample_id]
         except KeyError as error:
             raise ReviewError(
-                f"The sample {self._sample_id} is not in the dataset any more: open another."
+                f"The sample {self.sample_id} is not in the dataset any more: open another."
             ) from error
         sample.reload()
         return sample, [] if sample[field] is None else sample[field].detections
@@ -182,7 +182,7 @@ def _write_mask(label: Any, refined: Refined, size: Size, model_id: str) -> None
     if not refined.crop.size:
         raise ReviewError("Nothing was found at these prompts: click elsewhere, or draw a box.")
     quality = measure_mask(refined.crop, refined.box, size, predicted_iou=refined.score)
-    label.bounding_box = pixels_to_relative_box(refined.box, size)
+    label.bounding_box = whole_to_relative_box(refined.box, size)
     label.mask_path = None
     label.mask = np.ascontiguousarray(refined.crop, dtype=bool)
     label.confidence = quality.predicted_iou

@@ -1,6 +1,9 @@
 """The plugin in FiftyOne's folder of plugins: linked or copied there, and taken away again."""
 
+import os
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from fiftyone_plugin.errors import FiftyOneError
@@ -10,6 +13,7 @@ __all__ = ["PLUGIN", "install_plugin", "uninstall_plugin"]
 PLUGIN = "@sam-plugins/sam"
 """The plugin's name for FiftyOne, and where it lies below the folder of plugins."""
 
+_METADATA = frozenset(("fiftyone.yml", "fiftyone.yaml"))
 _CONTENT = ("fiftyone.yml", "__init__.py", "requirements.txt", "dist")
 """What FiftyOne reads of it; the rest it imports from the installed package."""
 
@@ -36,6 +40,11 @@ def install_plugin(plugins: Path, *, copy: bool = False) -> Path:
     """
     source, target = Path(__file__).parents[1].absolute(), plugins / PLUGIN
     uninstall_plugin(plugins)
+    for other in _named_so(plugins):
+        raise FiftyOneError(
+            f"The plugin is in {other} already, and FiftyOne stops at two of a name: remove that "
+            "one first."
+        )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not copy:
@@ -84,11 +93,26 @@ def uninstall_plugin(plugins: Path) -> bool:
     return True
 
 
-def _is_ours(folder: Path) -> bool:
-    """Whether a folder holds a copy of the plugin and nothing beside it."""
+def _named_so(plugins: Path) -> Iterator[Path]:
+    """Folders of plugins that have our name."""
+    for folder, below, files in os.walk(plugins, followlinks=True):
+        found = _METADATA.intersection(files)
+        if found:
+            below.clear()
+        if any(_names_us(Path(folder, name)) for name in found):
+            yield Path(folder)
+
+
+def _names_us(metadata: Path) -> bool:
     try:
-        named = PLUGIN in (folder / "fiftyone.yml").read_text("utf-8")
+        return re.search(rf"^name:\W*{PLUGIN}\W*$", metadata.read_text("utf-8"), re.M) is not None
     except (OSError, UnicodeDecodeError):
         return False
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder holds a copy of the plugin and nothing beside it."""
     known = {*_CONTENT, "__pycache__"}
-    return named and all(each.name in known for each in folder.iterdir())
+    return _names_us(folder / "fiftyone.yml") and all(
+        each.name in known for each in folder.iterdir()
+    )

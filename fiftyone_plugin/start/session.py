@@ -17,6 +17,7 @@ from fiftyone_plugin.errors import FiftyOneError
 from fiftyone_plugin.start.own_folder import environment_of
 from fiftyone_plugin.start.plugin_folder import install_plugin
 from fiftyone_plugin.start.sample_dataset import sample_dataset
+from fiftyone_plugin.start.zoo_source import install_zoo_source
 
 __all__ = ["run", "work"]
 
@@ -73,6 +74,7 @@ def _run(folder: Path, port: int, over: threading.Event, browser: bool) -> None:
     _say("Starting FiftyOne and its database.")
     fo = _fiftyone()
     install_plugin(folder / "plugins", copy=sys.platform == "win32")
+    install_zoo_source(folder / "models")
     dataset = sample_dataset(folder / "pictures")
     if over.is_set():
         return

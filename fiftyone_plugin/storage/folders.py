@@ -27,4 +27,5 @@ def files_folder(dataset: Any, label_field: str, folder: str = "") -> Path:
         return Path(folder).expanduser().absolute()
     import fiftyone as fo
 
-    return Path(fo.config.default_dataset_dir, dataset.slug, "fields", label_field).absolute()
+    folder_of_datasets = Path(str(fo.config.default_dataset_dir)).absolute()
+    return folder_of_datasets / str(dataset.slug) / "fields" / label_field

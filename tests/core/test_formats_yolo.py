@@ -298,6 +298,7 @@ def test_simplified_labels_are_small_and_say_what_they_lose():
         ({"confidence": float("nan")}, "confidence"),
         ({"segmentation": mask_to_rle(np.zeros((6, 8), bool))}, "no pixels"),
         ({"segmentation": mask_to_rle(np.ones((8, 6), bool))}, "picture is"),
+        ({"segmentation": {"size": [6, 8], "counts": "0"}}, "add up"),
         ({"segmentation": None, "box": (5, 1, 2, 3)}, "box"),
         ({"segmentation": None, "box": (0, 0, float("nan"), 3)}, "box"),
     ],
@@ -307,6 +308,12 @@ def test_what_no_line_can_hold_is_not_written(tmp_path, fields, words):
     with pytest.raises(DatasetError, match=f"Object 1 .*{words}"):
         write_yolo_labels(tmp_path / "a.txt", [golden()[0], bad], (6, 8))
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("tolerance", [-1, float("nan"), float("inf")])
+def test_a_tolerance_is_a_number_of_pixels(tolerance):
+    with pytest.raises(DatasetError, match="tolerance"):
+        to_yolo_labels([golden()[0]], (6, 8), tolerance=tolerance)
 
 
 def test_labels_lie_where_programs_look_for_them():

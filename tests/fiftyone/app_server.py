@@ -12,7 +12,7 @@ from typing import Any
 
 from database import free_port
 
-import fiftyone_plugin
+from fiftyone_plugin.start import PLUGIN, install_plugin
 
 DEADLINE = 120.0
 """Seconds in which the App has to answer; it takes ten where nothing else runs."""
@@ -56,9 +56,8 @@ class AppServer:
 
 def link_plugin(folder: Path) -> None:
     """Install the plugin of this checkout in a folder of plugins, as developers do."""
-    link = folder / "sam-plugins"
-    if not link.exists():
-        link.symlink_to(Path(fiftyone_plugin.__file__).parent, target_is_directory=True)
+    if not (folder / PLUGIN).exists():
+        install_plugin(folder)
 
 
 @contextmanager

@@ -99,6 +99,16 @@ def test_a_folder_that_is_not_the_plugin_is_neither_replaced_nor_removed(tmp_pat
     assert own.read_text() == "mine"
 
 
+def test_a_second_plugin_of_the_name_is_refused_as_fiftyone_stops_at_it(tmp_path: Path) -> None:
+    downloaded = tmp_path / "github" / "sam-plugins"
+    downloaded.mkdir(parents=True)
+    (downloaded / "fiftyone.yml").write_text(f'type: plugin\nname: "{PLUGIN}"\n')
+    with pytest.raises(FiftyOneError, match="remove that one first") as refused:
+        install_plugin(tmp_path)
+    assert str(downloaded) in str(refused.value)
+    assert not (tmp_path / PLUGIN).exists()
+
+
 @pytest.mark.parametrize("missing", ["fiftyone_plugin", "sam_plugins"])
 def test_without_its_package_the_plugin_says_what_to_install(
     fiftyone_environment: dict[str, str], tmp_path: Path, missing: str

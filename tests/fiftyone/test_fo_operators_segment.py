@@ -1,64 +1,32 @@
 """Prompts to masks through FiftyOne's own execution: forms, counts, consent, failures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from app_server import link_plugin
+from operating import execute, form
 from PIL import Image
 
 from fiftyone_plugin.fields import reason_field, status_field
-from fiftyone_plugin.start.plugin_folder import PLUGIN, install_plugin
+from fiftyone_plugin.start.plugin_folder import PLUGIN
 
 PROMPTS = f"{PLUGIN}/segment_prompts"
 EVERYTHING = f"{PLUGIN}/segment_everything"
 
 
-@pytest.fixture(scope="module")
-def plugin_installed(fiftyone_folder: Path) -> None:
-    install_plugin(fiftyone_folder / "plugins")
+@pytest.fixture(autouse=True)
+def plugin(fiftyone_here: Any, fiftyone_folder: Path) -> None:
+    link_plugin(fiftyone_folder / "plugins")
 
 
 @pytest.fixture
-def execute(fiftyone_here: Any, plugin_installed: None) -> Callable[..., Any]:
-    """``execute(uri, dataset, **params)``: the result, as a script gets it."""
-    import fiftyone.operators as foo
-
-    def run(uri: str, dataset: Any, *, view: Any = None, **params: Any) -> Any:
-        context = {"dataset": dataset, "view": view, "params": params}
-        result = foo.execute_operator(uri, context).result
-        dataset.reload()
-        return result
-
-    return run
-
-
-@pytest.fixture
-def form(fiftyone_here: Any, plugin_installed: None) -> Callable[..., dict[str, Any]]:
-    """``form(uri, dataset, **params)``: the form's properties as the App gets them, and errors."""
-    import asyncio
-
-    from fiftyone.operators.executor import ExecutionContext, ValidationContext, resolve_type
-    from fiftyone.operators.registry import OperatorRegistry
-
-    def resolve(uri: str, dataset: Any, **params: Any) -> dict[str, Any]:
-        request = {"dataset_name": dataset and dataset.name, "params": params, "target": "inputs"}
-        registry = OperatorRegistry()
-        made = asyncio.run(resolve_type(registry, uri, request))
-        checked = ValidationContext(ExecutionContext(request), made, registry.get_operator(uri))
-        properties = made.to_json()["type"]["properties"]
-        properties["_errors"] = [each.reason for each in checked.errors]
-        return properties
-
-    return resolve
-
-
-@pytest.fixture
-def dataset(make_dataset: Callable[..., Any]) -> Iterator[Any]:
+def dataset(make_dataset: Callable[..., Any]) -> Any:
     return make_dataset(3, 2)
 
 
-def test_boxes_become_masks_that_know_what_asked(execute: Any, dataset: Any) -> None:
+def test_boxes_become_masks_that_know_what_asked(dataset: Any) -> None:
     result = execute(PROMPTS, dataset, box_field="boxes", label_field="sam")
     assert {name: result[name] for name in ("done", "failed", "objects", "stopped")} == {
         "done": 3,
@@ -73,7 +41,7 @@ def test_boxes_become_masks_that_know_what_asked(execute: Any, dataset: Any) -> 
         assert all(mask.mask.any() and mask.label == "disc" for mask in sample.sam.detections)
 
 
-def test_the_same_form_again_continues_and_changes_nothing(execute: Any, dataset: Any) -> None:
+def test_the_same_form_again_continues_and_changes_nothing(dataset: Any) -> None:
     params = {"box_field": "boxes", "label_field": "sam"}
     first = execute(PROMPTS, dataset, view=dataset.limit(2), **params)
     before = dict(zip(*dataset.values(["id", "sam.detections.id"]), strict=True))
@@ -86,15 +54,13 @@ def test_the_same_form_again_continues_and_changes_nothing(execute: Any, dataset
     }
 
 
-def test_a_view_of_patches_segments_the_samples_they_are_cut_from(
-    execute: Any, dataset: Any
-) -> None:
+def test_a_view_of_patches_segments_the_samples_they_are_cut_from(dataset: Any) -> None:
     patches = dataset.limit(2).to_patches("boxes")
     result = execute(PROMPTS, dataset, view=patches, box_field="boxes", label_field="sam")
     assert (result["done"], result["objects"]) == (2, 4)
 
 
-def test_a_dry_run_counts_and_writes_nothing(execute: Any, dataset: Any) -> None:
+def test_a_dry_run_counts_and_writes_nothing(dataset: Any) -> None:
     bad = dataset.first()
     bad.boxes.detections[0].bounding_box = [2.0, 2.0, 0.1, 0.1]
     bad.save()
@@ -113,16 +79,14 @@ def test_a_dry_run_counts_and_writes_nothing(execute: Any, dataset: Any) -> None
     assert dataset.list_runs() == []
 
 
-def test_a_dry_run_knows_what_the_run_has_done(execute: Any, dataset: Any) -> None:
+def test_a_dry_run_knows_what_the_run_has_done(dataset: Any) -> None:
     params = {"box_field": "boxes", "label_field": "sam"}
     execute(PROMPTS, dataset, view=dataset.limit(1), **params)
     result = execute(PROMPTS, dataset, dry_run=True, **params)
     assert (result["samples"], result["before"], result["objects"]) == (2, 1, 4)
 
 
-def test_one_unreadable_picture_costs_no_other_and_is_tried_again(
-    execute: Any, dataset: Any
-) -> None:
+def test_one_unreadable_picture_costs_no_other_and_is_tried_again(dataset: Any) -> None:
     path = Path(dataset.first().filepath)
     picture = path.read_bytes()
     path.write_bytes(b"no picture")
@@ -137,7 +101,7 @@ def test_one_unreadable_picture_costs_no_other_and_is_tried_again(
     assert execute(PROMPTS, dataset, retry=True, **params)["done"] == 1
 
 
-def test_labels_of_others_are_replaced_only_with_consent(execute: Any, dataset: Any) -> None:
+def test_labels_of_others_are_replaced_only_with_consent(dataset: Any) -> None:
     import fiftyone.operators.executor as foe
 
     other = dataset.clone_sample_field("boxes", "theirs")
@@ -150,14 +114,14 @@ def test_labels_of_others_are_replaced_only_with_consent(execute: Any, dataset: 
     assert dataset.count("theirs.detections") == 6
 
 
-def test_everything_needs_no_labels(execute: Any, make_dataset: Any) -> None:
+def test_everything_needs_no_labels(make_dataset: Any) -> None:
     dataset = make_dataset(1, 1)
     result = execute(EVERYTHING, dataset, label_field="all", points_per_side=6)
     assert result["done"] + result["nothing"] == 1
     assert dataset.count("all.detections") == result["objects"]
 
 
-def test_the_form_offers_only_fields_that_fit(form: Any, dataset: Any) -> None:
+def test_the_form_offers_only_fields_that_fit(dataset: Any) -> None:
     import fiftyone as fo
 
     plain = form(PROMPTS, dataset)
@@ -180,7 +144,7 @@ def test_the_form_offers_only_fields_that_fit(form: Any, dataset: Any) -> None:
     assert asked["_errors"] == []
 
 
-def test_the_form_lists_models_of_this_machine_and_a_file(form: Any, dataset: Any) -> None:
+def test_the_form_lists_models_of_this_machine_and_a_file(dataset: Any) -> None:
     plain = form(PROMPTS, dataset, box_field="boxes")
     assert {"nano", "file"} <= set(plain["model"]["type"]["values"])
     assert "model_path" not in plain
@@ -198,9 +162,7 @@ def test_the_form_lists_models_of_this_machine_and_a_file(form: Any, dataset: An
         ({"box_field": "boxes", "label_field": "a b"}, "a b"),
     ],
 )
-def test_what_is_wrong_stands_in_the_form(
-    form: Any, dataset: Any, params: dict[str, Any], told: str
-) -> None:
+def test_what_is_wrong_stands_in_the_form(dataset: Any, params: dict[str, Any], told: str) -> None:
     shown = form(PROMPTS, dataset, **params)
     problem = shown["problem"]
     assert problem["invalid"]
@@ -209,9 +171,7 @@ def test_what_is_wrong_stands_in_the_form(
     assert problem["error_message"].startswith("Expected ")
 
 
-def test_the_form_says_whether_a_run_continues_or_needs_consent(
-    form: Any, execute: Any, dataset: Any
-) -> None:
+def test_the_form_says_whether_a_run_continues_or_needs_consent(dataset: Any) -> None:
     params = {"box_field": "boxes", "label_field": "sam"}
     assert not {"continues", "overwrite"} & set(form(PROMPTS, dataset, **params))
     execute(PROMPTS, dataset, **params)
@@ -225,13 +185,13 @@ def test_the_form_says_whether_a_run_continues_or_needs_consent(
     assert agreed["_errors"] == []
 
 
-def test_without_a_dataset_the_form_asks_for_one(form: Any) -> None:
+def test_without_a_dataset_the_form_asks_for_one() -> None:
     shown = form(PROMPTS, None)
     assert "open one first" in shown["problem"]["error_message"]
 
 
 def test_a_video_dataset_is_told_that_pictures_are_expected(
-    form: Any, fiftyone_here: Any, tmp_path: Path
+    fiftyone_here: Any, tmp_path: Path
 ) -> None:
     fo = fiftyone_here
     dataset = fo.Dataset()
@@ -244,7 +204,7 @@ def test_a_video_dataset_is_told_that_pictures_are_expected(
 
 
 def test_the_picture_of_a_large_sample_is_read_once_per_sample(
-    execute: Any, fiftyone_here: Any, tmp_path: Path
+    fiftyone_here: Any, tmp_path: Path
 ) -> None:
     """Samples without metadata: their size is found when they are opened."""
     fo = fiftyone_here

@@ -8,7 +8,6 @@ def open_panel(page: Any, app: Any, dataset: Any, sample_id: str) -> None:
     page.goto(app.dataset_url(dataset, sample_id))
     page.wait_for_selector("[data-cy=modal-looker-container] canvas[canvas-loaded=true]")
     page.click("[data-cy=panel-tab-sam_reprompt]")
-    page.click("[data-cy=modal] [title='Split horizontally']")
     page.wait_for_selector("[data-cy=sam-reprompt-status][data-state=ready]")
 
 

@@ -233,10 +233,19 @@ def test_labels_of_others_are_not_overwritten_without_consent(
     assert dataset[third].masks_status is None
 
 
+def test_everything_mode_that_finds_nothing_is_done(make_dataset, segmenter):
+    dataset = make_dataset(2)
+    config = RunConfig(mode=Mode.EVERYTHING, label_field="masks", points_per_side=4)
+    report = worked(dataset, segmenter, begun(dataset, segmenter, config))
+    assert report.nothing == 2
+    assert dataset.first().masks.detections == []
+    assert worked(dataset, segmenter, begun(dataset, segmenter, config)).skipped == 2
+
+
 def test_consent_replaces_another_run(make_dataset, segmenter):
     dataset = make_dataset(2, boxes=2)
     worked(dataset, segmenter, begun(dataset, segmenter))
-    other = RunConfig(mode=Mode.EVERYTHING, label_field="masks")
+    other = RunConfig(mode=Mode.PROMPTS, label_field="masks", box_field="boxes", min_area=1)
     run = begun(dataset, segmenter, other, overwrite=True)
     assert [each.run_id for each in list_runs(dataset)] == [run.run_id]
     worked(dataset, segmenter, run)

@@ -15,6 +15,15 @@ export interface SelectedLabel {
   sampleId: string;
 }
 
+export interface SampleDocument {
+  _id: string;
+}
+
+interface SpaceNode {
+  type: string;
+  parent?: SpaceNode;
+}
+
 interface OperatorResult {
   result: unknown;
   error: unknown;
@@ -42,6 +51,17 @@ interface Globals {
     modalLooker: RecoilValue<Looker | null>;
     nullableModalSampleId: RecoilValue<string | null>;
     selectedLabels: RecoilValue<SelectedLabel[]>;
+    /** Gives a function that shows a sample as it is now, in the modal and in the grid. */
+    useRefreshSample(): (sample: SampleDocument) => void;
+  };
+  __fosp__: {
+    useSpaces(id: string): {
+      spaces: {
+        canSplitLayout(node: SpaceNode): boolean;
+        splitLayout(node: SpaceNode, layout: "horizontal" | "vertical", moved: SpaceNode): void;
+      };
+    };
+    useSpaceNodes(id: string): SpaceNode[];
   };
   __foo__: { useOperatorExecutor(uri: string): Executor };
   __fop__: {
@@ -53,7 +73,21 @@ interface Globals {
 export const app = globalThis as unknown as Globals;
 export const React = app.React;
 
+/** Name of the panel. */
+export const PANEL = "sam_reprompt";
 const PLUGIN = "@sam-plugins/sam";
+const MODAL_SPACES = "fiftyone-modal-spaces";
+
+/** A hook: once, moves the panel beside the picture where it would cover it. */
+export function useBeside(): void {
+  const { spaces } = app.__fosp__.useSpaces(MODAL_SPACES);
+  const node = app.__fosp__.useSpaceNodes(MODAL_SPACES).find(({ type }) => type === PANEL);
+  React.useEffect(() => {
+    const around = node?.parent;
+    if (node && around && spaces.canSplitLayout(around))
+      spaces.splitLayout(around, "horizontal", node);
+  }, []);
+}
 
 /** Calls an operator of this plugin; rejects with a sentence. */
 export type Call = (name: OperatorName, params: object) => Promise<Record<string, unknown>>;

@@ -1,9 +1,9 @@
 // The plugin's part that runs in FiftyOne's App.
-import { app } from "./app";
+import { app, PANEL } from "./app";
 import { Panel } from "./panel";
 
 app.__fop__.registerComponent({
-  name: "sam_reprompt",
+  name: PANEL,
   label: "Re-prompt",
   component: Panel,
   type: app.__fop__.PluginComponentType.Panel,

@@ -1,5 +1,5 @@
 // The panel beside the sample: turns re-prompting on, says what happens, and holds the buttons.
-import { app, React, useCall, type SelectedLabel } from "./app";
+import { app, React, useBeside, useCall, type Looker, type SelectedLabel } from "./app";
 import { Overlay } from "./overlay";
 import { Session, type Target } from "./session";
 import { styles } from "./styles";
@@ -8,7 +8,9 @@ const MODEL_KEY = "sam-plugins-reprompt-model";
 const NEW = "";
 
 export function Panel() {
+  useBeside();
   const call = useCall();
+  const refresh = useLatest(app.__fos__.useRefreshSample());
   const looker = app.recoil.useRecoilValue(app.__fos__.modalLooker);
   const sampleId = app.recoil.useRecoilValue(app.__fos__.nullableModalSampleId);
   const selected = app.recoil.useRecoilValue(app.__fos__.selectedLabels);
@@ -20,7 +22,9 @@ export function Panel() {
 
   React.useEffect(() => {
     if (!on || !sampleId) return;
-    const opened = new Session(call, sampleId, model, redraw);
+    const opened = new Session(call, sampleId, model, redraw, (sample) => {
+      if (sample._id === sampleId) refresh.current(sample);
+    });
     setSession(opened);
     void opened.open();
     return () => {
@@ -39,10 +43,11 @@ export function Panel() {
     };
   }, [session, looker]);
 
-  useShown(session, overlay);
+  useShown(session, looker, overlay);
   const target = useTarget(session, selected);
   const accept = React.useCallback(() => {
-    if (session?.answer?.mask && session.settled) void session.accept(target.value);
+    if (session?.answer?.mask && session.settled && !session.writing)
+      void session.accept(target.value);
   }, [session, target.value]);
   useKeys(session, overlay, accept, () => setOn(false));
 
@@ -104,11 +109,11 @@ function Status({ session }: { session: Session }) {
 }
 
 function Buttons({ session, accept }: { session: Session; accept: () => void }) {
-  const { answer, prompts, choices, settled } = session;
+  const { answer, prompts, choices, settled, writing } = session;
   const button = (name: string, text: string, usable: boolean, act: () => void) => (
-    <button style={styles.button} data-cy={`sam-reprompt-${name}`} disabled={!usable} onClick={act}>
+    <Button name={name} usable={usable && !writing} act={act}>
       {text}
-    </button>
+    </Button>
   );
   return (
     <div style={styles.row}>
@@ -121,13 +126,41 @@ function Buttons({ session, accept }: { session: Session; accept: () => void }) 
   );
 }
 
+interface ButtonProps {
+  name: string;
+  usable: boolean;
+  act: () => void;
+  children: string;
+}
+
+/** Lets go of the focus when it is pressed, so that keys mean the picture again. */
+function Button({ name, usable, act, children }: ButtonProps) {
+  return (
+    <button
+      style={usable ? styles.button : styles.unusable}
+      data-cy={`sam-reprompt-${name}`}
+      disabled={!usable}
+      onClick={(event) => {
+        event.currentTarget.blur();
+        act();
+      }}
+    >
+      {children}
+    </button>
+  );
+}
+
 /** The mask as a picture, given to the overlay when it is decoded. */
-function useShown(session: Session | null, overlay: React.RefObject<Overlay | null>) {
+function useShown(
+  session: Session | null,
+  looker: Looker | null,
+  overlay: React.RefObject<Overlay | null>,
+) {
   const answer = session?.answer ?? null;
   const prompts = session?.prompts;
   React.useEffect(() => {
     if (overlay.current) overlay.current.shown = { ...overlay.current.shown, prompts: prompts ?? [] };
-  }, [prompts, session]);
+  }, [prompts, session, looker]);
   React.useEffect(() => {
     let current = true;
     const show = (mask: Overlay["shown"]["mask"]) => {
@@ -142,7 +175,7 @@ function useShown(session: Session | null, overlay: React.RefObject<Overlay | nu
     return () => {
       current = false;
     };
-  }, [answer, session]);
+  }, [answer, session, looker]);
 }
 
 /** Where an accepted mask goes: the label selected in the App, or what is chosen in the form. */
@@ -176,13 +209,13 @@ function useTarget(session: Session | null, selected: SelectedLabel[]) {
         </select>
       </label>
       {existing ? (
-        <button
-          style={styles.button}
-          data-cy="sam-reprompt-use-box"
-          onClick={() => session?.say({ kind: "box", box: existing.box })}
+        <Button
+          name="use-box"
+          usable
+          act={() => session?.say({ kind: "box", box: existing.box })}
         >
           Ask with its box
-        </button>
+        </Button>
       ) : (
         <div style={styles.row}>
           <input
@@ -222,38 +255,43 @@ function useKeys(
   accept: () => void,
   leave: () => void,
 ) {
-  const latest = React.useRef({ accept, leave });
-  latest.current = { accept, leave };
+  const latest = useLatest({ accept, leave });
   React.useEffect(() => {
     if (!session) return;
     const listening = new AbortController();
     const options = { capture: true, signal: listening.signal };
+    const moving = (value: boolean) => {
+      if (overlay.current) overlay.current.moving = value;
+    };
     const act: Record<string, () => void> = {
       Enter: () => latest.current.accept(),
       n: () => session.next(),
       Backspace: () => session.unsay(),
+      "ctrl z": () => session.unsay(),
       Escape: () => (session.prompts.length ? session.clear() : latest.current.leave()),
-      " ": () => {
-        if (overlay.current) overlay.current.moving = true;
-      },
+      " ": () => moving(true),
+    };
+    const named = (event: KeyboardEvent) =>
+      event.ctrlKey || event.metaKey ? `ctrl ${event.key}` : event.key;
+    const isOurs = (event: KeyboardEvent) => named(event) in act && !isTyping(event);
+    const swallow = (event: KeyboardEvent) => {
+      event.stopImmediatePropagation();
+      event.preventDefault();
     };
     window.addEventListener(
       "keydown",
       (event) => {
-        const name = event.ctrlKey || event.metaKey ? (event.key === "z" ? "Backspace" : "") : event.key;
-        const handle = act[name];
-        if (!handle || isTyping(event.target)) return;
-        event.stopImmediatePropagation();
-        event.preventDefault();
-        handle();
+        if (!isOurs(event)) return;
+        swallow(event);
+        act[named(event)]?.();
       },
       options,
     );
     window.addEventListener(
       "keyup",
       (event) => {
-        if (event.key === " " && overlay.current) overlay.current.moving = false;
-        if (event.key in act && !isTyping(event.target)) event.stopImmediatePropagation();
+        if (event.key === " ") moving(false);
+        if (isOurs(event)) swallow(event);
       },
       options,
     );
@@ -261,8 +299,23 @@ function useKeys(
   }, [session]);
 }
 
-function isTyping(target: EventTarget | null): boolean {
+/** Whether a key belongs to a field that is being filled in; Escape leaves it and goes no further. */
+function isTyping(event: KeyboardEvent): boolean {
+  const { target } = event;
   if (!(target instanceof HTMLElement)) return false;
-  if (target instanceof HTMLInputElement) return target.type !== "checkbox";
-  return target.isContentEditable || ["TEXTAREA", "SELECT", "BUTTON"].includes(target.tagName);
+  const field =
+    target instanceof HTMLInputElement
+      ? target.type !== "checkbox"
+      : target.isContentEditable || ["TEXTAREA", "SELECT"].includes(target.tagName);
+  if (field && event.key === "Escape") {
+    target.blur();
+    event.stopImmediatePropagation();
+  }
+  return field;
+}
+
+function useLatest<T>(value: T): { current: T } {
+  const latest = React.useRef(value);
+  latest.current = value;
+  return latest;
 }

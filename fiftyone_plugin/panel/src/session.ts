@@ -1,5 +1,5 @@
 // What was said about one object of one sample, and what the model answers. No DOM, no React.
-import type { Call } from "./app";
+import type { Call, OperatorName, SampleDocument } from "./app";
 import type { RelativeBox } from "./geometry";
 
 export type Sign = 0 | 1;
@@ -41,7 +41,11 @@ export interface Target {
 
 export type Preparation = "preparing" | "ready" | "failed";
 
-const POLL = 150;
+const POLL = 250;
+const MOST_DRAFTS = 50;
+
+/** What was said and not accepted, by sample, for those who turn away and come back. */
+const drafts = new Map<string, Pick<Session, "prompts" | "chosen">>();
 
 export class Session {
   prompts: Prompt[] = [];
@@ -54,6 +58,8 @@ export class Session {
   error = "";
   /** Milliseconds that the last answer took. */
   took = 0;
+  /** Whether a mask is being written or taken back. */
+  writing = false;
   private wanted = 0;
   private given = 0;
   private asking = false;
@@ -64,6 +70,7 @@ export class Session {
     readonly sampleId: string,
     readonly model: string,
     private readonly changed: () => void,
+    private readonly written: (sample: SampleDocument) => void,
   ) {}
 
   /** Whether what is shown is the answer to all that was said. */
@@ -72,6 +79,16 @@ export class Session {
   }
 
   async open(): Promise<void> {
+    const draft = drafts.get(this.sampleId);
+    drafts.delete(this.sampleId);
+    if (draft) {
+      Object.assign(this, draft);
+      void this.ask();
+    }
+    await this.prepare();
+  }
+
+  private async prepare(): Promise<void> {
     try {
       for (;;) {
         const said = await this.call("reprompt_open", this.named({}));
@@ -91,6 +108,10 @@ export class Session {
 
   close(): void {
     this.closed = true;
+    if (!this.prompts.length) return;
+    drafts.set(this.sampleId, { prompts: this.prompts, chosen: this.chosen });
+    const [oldest] = drafts.keys();
+    if (drafts.size > MOST_DRAFTS && oldest) drafts.delete(oldest);
   }
 
   say(prompt: Prompt): void {
@@ -122,27 +143,32 @@ export class Session {
     void this.ask();
   }
 
-  async accept(target: Target): Promise<boolean> {
-    try {
-      await this.call("reprompt_accept", this.named({ ...this.said(), ...target }));
-    } catch (error) {
-      this.fail(error);
-      return false;
-    }
-    this.clear();
-    await this.open();
-    return true;
+  /** Write the mask; what was said is forgotten only when it is written. */
+  async accept(target: Target): Promise<void> {
+    if (await this.write("reprompt_accept", { ...this.said(), ...target })) this.clear();
   }
 
   /** Take back what was accepted last. */
   async takeBack(): Promise<void> {
+    await this.write("reprompt_undo", {});
+  }
+
+  private async write(name: OperatorName, params: object): Promise<boolean> {
+    if (this.writing) return false;
+    this.writing = true;
+    this.changed();
     try {
-      await this.call("reprompt_undo", this.named({}));
+      const said = await this.call(name, this.named(params));
+      this.written(said["sample"] as SampleDocument);
+      await this.prepare();
+      return true;
     } catch (error) {
       this.fail(error);
-      return;
+      return false;
+    } finally {
+      this.writing = false;
+      this.changed();
     }
-    await this.open();
   }
 
   private async ask(): Promise<void> {

@@ -13,6 +13,8 @@ const field: CSSProperties = {
 };
 const text: CSSProperties = { margin: 0, lineHeight: 1.4 };
 
+const button: CSSProperties = { ...field, flex: "0 0 auto", cursor: "pointer" };
+
 export const styles = {
   panel: {
     display: "flex",
@@ -25,7 +27,8 @@ export const styles = {
   } satisfies CSSProperties,
   row,
   field,
-  button: { ...field, flex: "0 0 auto", cursor: "pointer" } satisfies CSSProperties,
+  button,
+  unusable: { ...button, cursor: "default", opacity: 0.4 } satisfies CSSProperties,
   status: text,
   error: { ...text, color: "var(--fo-palette-danger-plainColor)" } satisfies CSSProperties,
   help: { ...text, color: "var(--fo-palette-text-secondary)" } satisfies CSSProperties,

@@ -110,7 +110,7 @@ __all__ = [
     "read_folder",
     "read_split",
     "score_images",
-    "shared_pixels",
     "score_objects",
+    "shared_pixels",
     "tune_baselines",
 ]

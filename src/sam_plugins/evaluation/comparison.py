@@ -25,7 +25,16 @@ from scipy import special
 from sam_plugins.errors import DatasetError
 from sam_plugins.evaluation.statistics import Estimate
 
-__all__ = ["GroupRow", "GroupTable", "Side", "Verdict", "check_reference", "draw_images", "judged"]
+__all__ = [
+    "GroupRow",
+    "GroupTable",
+    "Side",
+    "Verdict",
+    "check_reference",
+    "draw_images",
+    "judged",
+    "percentile_estimate",
+]
 
 Verdict: TypeAlias = Literal[
     "lower", "higher", "no difference shown", "too few images", "nothing to compare", "reference"
@@ -150,6 +159,23 @@ def draw_images(n_images: int, resamples: int, seed: int) -> Iterator[NDArray[np
         yield counts.reshape(shape)
 
 
+def percentile_estimate(
+    mean: float,
+    draws: NDArray[np.float64],
+    *,
+    confidence: float,
+    n_objects: int,
+    n_images: int,
+) -> Estimate:
+    """A mean with the percentile interval of its draws; NaN stands for a draw without it."""
+    tail = (1 - confidence) / 2
+    known = draws[~np.isnan(draws)]
+    low = high = math.nan
+    if len(known) and n_images > 1:
+        low, high = (float(edge) for edge in np.quantile(known, (tail, 1 - tail)))
+    return Estimate(mean=mean, low=low, high=high, n_objects=n_objects, n_clusters=n_images)
+
+
 def check_reference(reference: str | None, groups: Iterable[str]) -> None:
     """Raise `DatasetError` if the reference is none of the groups."""
     names = sorted(set(groups))
@@ -236,17 +262,12 @@ def _widened(side: Side, confidence: float, comparisons: int) -> Estimate:
     student = special.stdtrit(n - 1, 1 - tail / comparisons) * math.sqrt(n / (n - 1))
     stretch = student / special.ndtri(1 - tail)
     draws = side.draws if side.draws is not None else np.zeros(0)
-    draws = draws[~np.isnan(draws)]
-    low = high = math.nan
-    if len(draws):
-        edges = np.quantile(draws, (tail, 1 - tail))
-        low, high = (float(side.difference + stretch * (e - side.difference)) for e in edges)
-    return Estimate(
-        mean=side.difference,
-        low=low,
-        high=high,
+    return percentile_estimate(
+        side.difference,
+        side.difference + stretch * (draws - side.difference),
+        confidence=confidence,
         n_objects=side.estimate.n_objects,
-        n_clusters=side.estimate.n_clusters,
+        n_images=side.estimate.n_clusters,
     )
 
 

@@ -18,8 +18,8 @@ from sam_plugins.evaluation.comparison import (
     check_reference,
     draw_images,
     judged,
+    percentile_estimate,
 )
-from sam_plugins.evaluation.statistics import cluster_mean
 
 __all__ = ["group_table", "quantile_bins"]
 
@@ -102,28 +102,28 @@ def group_table(
     least = max(min_images, 2)
     compared = (n_images >= least) & (n_other >= least)
     compared &= names != reference
+    is_reference = names == reference
     once = np.ones((1, len(image_names)), np.int64)
-    point = _differences(once, sums, counts, names == reference)[0]
-    draws = np.full((resamples if compared.any() else 0, len(names)), np.nan)
+    mean, other = (both[0] for both in _means(once, sums, counts, is_reference))
+    draws = np.empty((2, resamples, len(names)))
     done = 0
-    for drawn in draw_images(len(image_names), len(draws), seed):
-        draws[done : done + len(drawn)] = _differences(drawn, sums, counts, names == reference)
+    for drawn in draw_images(len(image_names), resamples, seed):
+        draws[:, done : done + len(drawn)] = _means(drawn, sums, counts, is_reference)
         done += len(drawn)
-    order = np.argsort(group_of, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(group_of))[:-1])
+    n_objects = np.bincount(group_of)
     sides = [
         Side(
             group=str(name),
-            estimate=cluster_mean(
-                numbers[members[index]],
-                image_names[image_of[members[index]]].tolist(),
+            estimate=percentile_estimate(
+                float(mean[index]),
+                draws[0, :, index],
                 confidence=confidence,
-                resamples=resamples,
-                seed=seed,
+                n_objects=int(n_objects[index]),
+                n_images=int(n_images[index]),
             ),
             other_images=int(n_other[index]),
-            difference=float(point[index]),
-            draws=draws[:, index] if compared[index] else None,
+            difference=float(mean[index] - other[index]),
+            draws=draws[0, :, index] - draws[1, :, index] if compared[index] else None,
         )
         for index, name in enumerate(names)
     ]
@@ -176,20 +176,21 @@ def quantile_bins(values: ArrayLike, n_bins: int = 4, *, missing: str = "no valu
     return result
 
 
-def _differences(
+def _means(
     weights: NDArray[np.int64],
     sums: sparse.csr_array,
     counts: sparse.csr_array,
     is_reference: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """Each group's mean less that of its other side, for (b, images) weights; (b, groups)."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Each group's mean and that of its other side, for (b, images) weights; (b, groups) each."""
     total, count = weights @ sums, weights @ counts
     if is_reference.any():
         other_total, other_count = total[:, is_reference], count[:, is_reference]
     else:
         other_total = total.sum(axis=1, keepdims=True) - total
         other_count = count.sum(axis=1, keepdims=True) - count
-    return _ratio(total, count) - _ratio(other_total, other_count)
+    other = np.broadcast_to(_ratio(other_total, other_count), total.shape)
+    return _ratio(total, count), other
 
 
 def _ratio(total: NDArray[np.float64], count: NDArray[np.float64]) -> NDArray[np.float64]:

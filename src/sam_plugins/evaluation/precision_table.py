@@ -22,6 +22,7 @@ from sam_plugins.evaluation.comparison import (
     check_reference,
     draw_images,
     judged,
+    percentile_estimate,
 )
 from sam_plugins.evaluation.matching import SIZE_CLASSES, ImageMatches
 from sam_plugins.evaluation.precision import RankedClass, mean_known, rank_classes
@@ -147,17 +148,12 @@ class _Part:
 
     def estimate(self, ap: float, draws: NDArray[np.float64], confidence: float) -> Estimate:
         """The AP of these images with its interval, which ends at 0 and 1."""
-        tail = (1 - confidence) / 2
-        known = draws[~np.isnan(draws)]
-        low = high = np.nan
-        if len(known) and len(self.images) > 1:
-            low, high = np.clip(np.quantile(_mirrored(known, ap), (tail, 1 - tail)), 0, 1)
-        return Estimate(
-            mean=ap,
-            low=float(low),
-            high=float(high),
+        return percentile_estimate(
+            ap,
+            np.clip(_mirrored(draws, ap), 0, 1),
+            confidence=confidence,
             n_objects=int(sum(one.n_truths.sum() for one in self.classes)),
-            n_clusters=len(self.images),
+            n_images=len(self.images),
         )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from sam_plugins.errors import DatasetError
+from sam_plugins.errors import DatasetError, ImageError
 from sam_plugins.formats.bridges import joined_ring
 from sam_plugins.formats.outlines import mask_outlines
 from sam_plugins.formats.polygons import simplified_polygons
@@ -88,15 +88,14 @@ def to_yolo_labels(
     Raises
     ------
     DatasetError
-        If an object has no pixels, a mask of another size, or a class or confidence that cannot be.
-    ImageError
-        If a mask is damaged or the tolerance is no number of at least 0.
+        If an object has no pixels, a mask that is damaged or of another size, or a class or
+        confidence that cannot be; or if the tolerance is no number of at least 0.
     """
     lines, ious = [], []
     for number, each in enumerate(objects):
         try:
             line, iou = _line(each, size, tolerance)
-        except DatasetError as error:
+        except (DatasetError, ImageError) as error:
             raise DatasetError(f"Object {number} cannot be a line of labels: {error}") from error
         lines.append(line + "\n")
         ious.append(iou)
