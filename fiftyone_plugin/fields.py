@@ -17,6 +17,7 @@ __all__ = [
     "REVIEWED_BY",
     "REVIEW_ATTRIBUTES",
     "REVIEW_STEP",
+    "REVIEW_TAGS",
     "RUN_ID",
     "WRITTEN",
     "reason_field",
@@ -95,7 +96,10 @@ JUDGED_ATTRIBUTES = (
 """What `quality` writes about a mask."""
 
 REVIEW_ATTRIBUTES = (REVIEW, REVIEWED_BY, REVIEW_STEP)
-"""What `review` writes about a mask, besides a tag of the same name as `REVIEW`."""
+"""What `review` writes about a mask, besides the tag."""
+
+REVIEW_TAGS = ("accepted", "rejected")
+"""Values of `REVIEW`, and tags of the labels that have them."""
 
 
 def status_field(label_field: str) -> str:
