@@ -7,6 +7,7 @@ __all__ = [
     "DUPLICATES",
     "DUPLICATE_OF",
     "FINDINGS",
+    "JUDGED_ATTRIBUTES",
     "MASK_ATTRIBUTES",
     "MODEL_ID",
     "PROMPT_ID",
@@ -14,7 +15,9 @@ __all__ = [
     "REPROMPTED",
     "REVIEW",
     "REVIEWED_BY",
+    "REVIEW_ATTRIBUTES",
     "REVIEW_STEP",
+    "REVIEW_TAGS",
     "RUN_ID",
     "WRITTEN",
     "reason_field",
@@ -80,6 +83,23 @@ AGREEMENT = "agreement"
 
 AGREEMENT_WITH = "agreement_with"
 """Attribute of a Detection: the field it was compared with."""
+
+JUDGED_ATTRIBUTES = (
+    FINDINGS,
+    RAGGEDNESS,
+    BOX_IOU,
+    DUPLICATE_OF,
+    DUPLICATES,
+    AGREEMENT,
+    AGREEMENT_WITH,
+)
+"""What `quality` writes about a mask."""
+
+REVIEW_ATTRIBUTES = (REVIEW, REVIEWED_BY, REVIEW_STEP)
+"""What `review` writes about a mask, besides the tag."""
+
+REVIEW_TAGS = ("accepted", "rejected")
+"""Values of `REVIEW`, and tags of the labels that have them."""
 
 
 def status_field(label_field: str) -> str:

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from fiftyone_plugin.fields import (
+    JUDGED_ATTRIBUTES,
     MASK_ATTRIBUTES,
     MODEL_ID,
     PROMPT_ID,
-    REVIEW,
+    REVIEW_ATTRIBUTES,
+    REVIEW_TAGS,
     RUN_ID,
     WRITTEN,
 )
@@ -20,15 +22,17 @@ SOURCE_CONFIDENCE = "source_confidence"
 
 _OWN = {
     *("id", "_id", "_cls", "bounding_box", "mask", "mask_path", "points", "confidence"),
-    *(*MASK_ATTRIBUTES, PROMPT_ID, RUN_ID, MODEL_ID, REVIEW, WRITTEN),
+    *(*MASK_ATTRIBUTES, *JUDGED_ATTRIBUTES, *REVIEW_ATTRIBUTES),
+    *(PROMPT_ID, RUN_ID, MODEL_ID, WRITTEN),
 }
 
 
 def carried_of(label: Any, left_out: str = "") -> dict[str, Any]:
     """Copies of a label's name, tags, index, instance and attributes.
 
-    Its place, its mask and what a former run wrote about that mask stay behind. Its confidence
-    becomes `SOURCE_CONFIDENCE` where it is a number (a Keypoint has one per point).
+    Its place, its mask and what a run, a judgement or a review wrote about that mask stay behind,
+    the tags of a review among it. Its confidence becomes `SOURCE_CONFIDENCE` where it is a number
+    (a Keypoint has one per point).
 
     Parameters
     ----------
@@ -39,6 +43,7 @@ def carried_of(label: Any, left_out: str = "") -> dict[str, Any]:
     """
     names = [name for name in label._fields_ordered if name not in _OWN and name != left_out]
     carried = {name: copied(label.get_field(name)) for name in names}
+    carried["tags"] = [tag for tag in carried.get("tags") or () if tag not in REVIEW_TAGS]
     confidence = label.confidence
     if isinstance(confidence, int | float):
         carried[SOURCE_CONFIDENCE] = float(confidence)

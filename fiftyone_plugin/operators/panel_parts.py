@@ -108,11 +108,11 @@ def add_item(panel: Any, shown: Mapping[str, Any], problem: str) -> None:
     if problem:
         panel.view("no_picture", types.Warning(label=problem))
     else:
-        panel.img("picture", width="100%", alt_text="The mask on its picture")
-    lines = [f"### {_plain(shown['label'] or 'no class')}: trust {shown['trust']:.2f}"]
+        panel.img("picture", height="260px", alt_text="The mask on its picture")
+    lines = [f"**{_plain(shown['label'] or 'no class')}**: trust {shown['trust']:.2f}", ""]
     known = {Finding(each) for each in shown["findings"] if each in tuple(Finding)}
     lines += [f"- **{WORDS[finding].view}**: {WORDS[finding].meaning}" for finding in sorted(known)]
-    lines += ["", "| | |", "|---|---:|"]
+    lines += ["", "| Known of it | |", "|---|---:|"]
     lines += [
         f"| {words} | {shown['numbers'][name]:.4g} |"
         for name, words in _NUMBERS.items()
@@ -160,7 +160,6 @@ def add_settings(panel: Any, ctx: Any, settings: Settings, change: Callable[[Any
         label="Only masks of trust below (1: all)",
         default=1.0 if settings.below is None else settings.below,
         on_change=change,
-        view=types.SliderView(min=0, max=1),
     )
     box.bool(
         "only_view",

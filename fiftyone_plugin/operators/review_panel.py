@@ -178,7 +178,7 @@ class ReviewPanel(foo.Panel):
         ctx.ops.set_selected_labels([{**label, "field": Settings.of(ctx).label_field}])
 
     def render(self, ctx: Any) -> Any:
-        """The panel: what to review, how far it is, the mask, what is known of it, buttons."""
+        """The panel: how far it is, buttons, the mask and what is known of it, and settings."""
         panel = types.Object()
         settings = Settings.of(ctx)
         shown = ctx.panel.get_state("shown")
@@ -193,8 +193,6 @@ class ReviewPanel(foo.Panel):
         if ctx.panel.get_state("message"):
             said = types.Notice(label=ctx.panel.get_state("message"))
             panel.view("said", said)
-        if shown:
-            add_item(panel, shown, ctx.panel.get_state("picture_problem") or "")
         buttons = panel.h_stack("buttons", gap=1, align_x="center")
         nothing = not shown
         buttons.btn(
@@ -222,6 +220,8 @@ class ReviewPanel(foo.Panel):
             on_click=self.open_in_modal,
             disabled=nothing,
         )
+        if shown:
+            add_item(panel, shown, ctx.panel.get_state("picture_problem") or "")
         add_settings(panel, ctx, settings, self.change)
         return types.Property(panel, view=types.GridView(orientation="vertical", gap=1, px=2))
 

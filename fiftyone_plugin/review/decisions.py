@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from fiftyone_plugin.errors import ReviewError
-from fiftyone_plugin.fields import REVIEW, REVIEW_STEP, REVIEWED_BY
+from fiftyone_plugin.fields import REVIEW, REVIEW_STEP, REVIEW_TAGS, REVIEWED_BY
 from fiftyone_plugin.quality import (
     LabelRef,
     by_sample,
@@ -24,8 +24,6 @@ from fiftyone_plugin.quality import (
 from fiftyone_plugin.review.history import History, State
 
 __all__ = ["Decided", "Undone", "Verdict", "decide", "undo"]
-
-_WORDS = ("accepted", "rejected")
 
 
 class Verdict(StrEnum):
@@ -224,7 +222,13 @@ def _write(dataset: Any, label_field: str, changes: Mapping[LabelRef, tuple[Stat
 def _with(state: State) -> dict[str, Any]:
     """A label with another state, as an expression of MongoDB."""
     tags = {"$ifNull": ["$$label.tags", []]}
-    others = {"$filter": {"input": tags, "as": "tag", "cond": {"$not": {"$in": ["$$tag", _WORDS]}}}}
+    others = {
+        "$filter": {
+            "input": tags,
+            "as": "tag",
+            "cond": {"$not": {"$in": ["$$tag", list(REVIEW_TAGS)]}},
+        }
+    }
     said = {
         REVIEW: {"$literal": state.review},
         REVIEWED_BY: {"$literal": state.reviewer},

@@ -11,6 +11,7 @@ from fiftyone_plugin.fields import (
     FINDINGS,
     RAGGEDNESS,
     REVIEW,
+    REVIEW_TAGS,
 )
 from fiftyone_plugin.quality import LabelRef, check_detections, root_of, shown_labels
 from fiftyone_plugin.review.ranking import Ranking
@@ -107,7 +108,7 @@ def next_open(
     worst = [
         {
             "$match": {
-                f"label.{REVIEW}": {"$nin": ["accepted", "rejected"]},
+                f"label.{REVIEW}": {"$nin": list(REVIEW_TAGS)},
                 "label._id": {"$nin": passed},
                 **wanted,
             }

@@ -358,3 +358,13 @@ def test_a_label_changed_after_merging_is_not_put_back(dataset):
     dataset.set_label_values("masks.detections.changed_by", {refs(dataset)[0].label_id: "me"})
     result = restore(dataset, removal.removal_id)
     assert (result.labels, result.kept) == (1, 1)
+
+
+def test_a_mask_that_asks_again_leaves_its_judgement_and_review_behind(dataset):
+    from fiftyone_plugin.labels.carrying import carried_of
+
+    judge_masks(dataset, "masks")
+    decide(dataset, "masks", refs(dataset)[:1], Verdict.ACCEPTED, **ANN)
+    carried = carried_of(dataset.first().masks.detections[0])
+    assert carried["tags"] == ["drawn"]
+    assert not {"findings", "duplicates", "box_iou", "review", "review_step"} & set(carried)
