@@ -200,7 +200,7 @@ class FieldWriter:
 
         crop, box = rle_to_crop(each.segmentation)
         values: dict[str, Any] = {**each.attributes, "area": each.area}
-        if inline:
+        if inline or crop.size == 1:  # a file of a single pixel is refused as a picture
             values["mask"] = np.ascontiguousarray(crop, dtype=bool)
         else:
             path = self._files.write(sample_id, each.label_id, number, crop)
