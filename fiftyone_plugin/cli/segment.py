@@ -15,7 +15,7 @@ from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.values import Mode, RunConfig
 from sam_plugins.ports import Segmenter
 
-__all__ = ["run"]
+__all__ = ["ctrl_c", "run"]
 
 _STOPPED = 130
 _WORDS = {
@@ -70,7 +70,7 @@ def run(
 
     check(dataset, choices.config)
     ids = sample_ids(open_view(dataset, view))
-    with _ctrl_c() as over, progress_bar() as bar:
+    with ctrl_c() as over, progress_bar() as bar:
         line = bar.add_task("Opening the model", total=len(ids))
 
         def tell(made: Any) -> None:
@@ -130,7 +130,7 @@ def _show(ctx: typer.Context, result: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
+def ctrl_c() -> Iterator[threading.Event]:
     """Set by the first Ctrl-C, so that what is begun is finished; the second ends at once."""
     over = threading.Event()
 

@@ -17,6 +17,8 @@ MODULES = (
     "fiftyone_plugin.operators.reprompt_click",
     "fiftyone_plugin.operators.reprompt_accept",
     "fiftyone_plugin.operators.work_on_shard",
+    "fiftyone_plugin.operators.export_masks",
+    "fiftyone_plugin.operators.import_masks",
     "fiftyone_plugin.operators.reprompt_undo",
     "fiftyone_plugin.operators.judge_masks",
     "fiftyone_plugin.operators.resolve_duplicates",
