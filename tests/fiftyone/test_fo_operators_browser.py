@@ -1,0 +1,43 @@
+"""Prompts to masks in FiftyOne's real App, in a browser: the form, its errors, its progress."""
+
+import time
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_form_is_filled_executed_and_answered(
+    page: Any, app: Any, make_dataset: Any, shots: Any
+) -> None:
+    dataset = make_dataset(3, 2)
+    page.goto(app.dataset_url(dataset))
+    page.wait_for_selector("[data-cy=looker]")
+    page.keyboard.press("`")
+    page.get_by_placeholder("Search operations").fill("Prompts to masks")
+    page.screenshot(path=shots / "operators-list.png")
+    page.get_by_text("Prompts to masks (sam-plugins)").click()
+    page.get_by_text("at least one field to ask with").first.wait_for()
+    page.screenshot(path=shots / "operators-form-empty.png")
+    execute = page.get_by_role("button", name="Execute")
+    assert execute.is_disabled()
+
+    page.get_by_role("combobox").first.click()
+    page.get_by_role("option", name="boxes").click()
+    page.get_by_text("What becomes of the boxes").wait_for()
+    page.wait_for_function(
+        "() => ![...document.querySelectorAll('button')]"
+        ".find(each => each.textContent.trim() === 'Execute')?.disabled"
+    )
+    page.screenshot(path=shots / "operators-form-filled.png")
+    execute.click()
+    page.get_by_text("of 3 samples").wait_for()
+    page.screenshot(path=shots / "operators-progress.png")
+    until = time.monotonic() + 240
+    while not dataset.has_field("masks") or dataset.count("masks.detections") < 6:
+        assert time.monotonic() < until, "the masks were not written"
+        page.wait_for_timeout(500)
+        dataset.reload()
+    page.wait_for_timeout(2000)
+    page.screenshot(path=shots / "operators-executed.png")
