@@ -5,18 +5,20 @@ import io
 from typing import Any
 
 import numpy as np
+import operating
 import pytest
+from app_server import link_plugin
 from PIL import Image
 
 from fiftyone_plugin.quality import list_removals, refs_of
 from fiftyone_plugin.review import Verdict, decide
 from fiftyone_plugin.review.picture import drawn_mask
-from fiftyone_plugin.start.plugin_folder import PLUGIN, install_plugin
+from fiftyone_plugin.start.plugin_folder import PLUGIN
 
 
-@pytest.fixture(scope="module")
-def plugin_installed(fiftyone_folder):
-    install_plugin(fiftyone_folder / "plugins")
+@pytest.fixture(autouse=True)
+def plugin(fiftyone_here, fiftyone_folder):
+    link_plugin(fiftyone_folder / "plugins")
 
 
 @pytest.fixture
@@ -41,36 +43,12 @@ def dataset(make_dataset, fiftyone_here):
     return made
 
 
-@pytest.fixture
-def execute(fiftyone_here, plugin_installed):
-    """``execute(name, dataset, **params)``: the operator's result, as a script gets it."""
-    import fiftyone.operators as foo
-
-    def run(name, dataset, *, selected_labels=(), view=None, **params):
-        context = {"dataset": dataset, "view": view, "params": params}
-        context["selected_labels"] = list(selected_labels)
-        result = foo.execute_operator(f"{PLUGIN}/{name}", context).result
-        dataset.reload()
-        return result
-
-    return run
+def execute(name, dataset, **more):
+    return operating.execute(f"{PLUGIN}/{name}", dataset, **more)
 
 
-@pytest.fixture
-def form(fiftyone_here, plugin_installed):
-    """``form(name, dataset, **params)``: the form's properties as the App gets them."""
-    import asyncio
-
-    from fiftyone.operators.executor import resolve_type
-    from fiftyone.operators.registry import OperatorRegistry
-
-    def resolve(name, dataset, selected_labels=(), **params):
-        request = {"dataset_name": dataset.name, "params": params, "target": "inputs"}
-        request["selected_labels"] = list(selected_labels)
-        made = asyncio.run(resolve_type(OperatorRegistry(), f"{PLUGIN}/{name}", request))
-        return made.to_json()["type"]["properties"]
-
-    return resolve
+def form(name, dataset, **more):
+    return operating.form(f"{PLUGIN}/{name}", dataset, **more)
 
 
 @pytest.fixture
@@ -132,7 +110,7 @@ def review(dataset):
     return [value for row in dataset.values("masks.detections.review") for value in row]
 
 
-def test_it_shows_the_worst_mask_with_its_words_and_picture(dataset, execute):
+def test_it_shows_the_worst_mask_with_its_words_and_picture(dataset):
     execute("judge_masks", dataset, label_field="masks")
     panel = Opened(dataset)
     assert panel.shown["label_id"] == refs_of(dataset, "masks")[3].label_id
@@ -213,7 +191,7 @@ def test_the_sample_is_opened_with_the_mask_selected(dataset):
     assert "open_sample" in dict(panel("skip").said)
 
 
-def test_settings_choose_what_is_reviewed(dataset, execute):
+def test_settings_choose_what_is_reviewed(dataset):
     execute("judge_masks", dataset, label_field="masks")
     panel = Opened(dataset)
     panel.state["settings"] = {"label_field": "masks", "finding": "tiny"}
@@ -267,7 +245,7 @@ def test_the_mask_is_outlined_and_what_is_outside_is_darker():
     assert (drawn == (255, 64, 0)).all(axis=2).any()
 
 
-def test_judging_saves_views_and_counts(dataset, execute, refused):
+def test_judging_saves_views_and_counts(dataset, refused):
     result = execute("judge_masks", dataset, label_field="masks", other_field="boxes")
     assert result["findings"]["duplicate"] == 2
     assert dataset.load_saved_view("masks: duplicates").count("masks.detections") == 4
@@ -278,7 +256,7 @@ def test_judging_saves_views_and_counts(dataset, execute, refused):
         execute("judge_masks", dataset)
 
 
-def test_the_judging_form_has_a_field_for_each_threshold(dataset, form):
+def test_the_judging_form_has_a_field_for_each_threshold(dataset):
     from fiftyone_plugin.quality import Thresholds
 
     assert "tiny_area" not in form("judge_masks", dataset, label_field="masks")
@@ -289,7 +267,7 @@ def test_the_judging_form_has_a_field_for_each_threshold(dataset, form):
 
 
 @pytest.mark.parametrize(("action", "left"), [("reject", 4), ("delete", 2), ("merge", 2)])
-def test_duplicates_are_resolved_and_can_come_back(dataset, execute, action, left):
+def test_duplicates_are_resolved_and_can_come_back(dataset, action, left):
     execute("judge_masks", dataset, label_field="masks")
     result = execute("resolve_duplicates", dataset, label_field="masks", action=action)
     assert len(refs_of(dataset, "masks")) == left
@@ -309,7 +287,7 @@ def selected(dataset, *numbers):
     ]
 
 
-def test_selected_masks_are_accepted_rejected_and_opened_again(dataset, execute, form, refused):
+def test_selected_masks_are_accepted_rejected_and_opened_again(dataset, refused):
     some = selected(dataset, 0, 3)
     assert execute("accept_selected", dataset, selected_labels=some, reviewer="ann")["changed"] == 2
     assert review(dataset) == ["accepted", None, None, "accepted"]
@@ -330,7 +308,7 @@ def test_selected_masks_are_accepted_rejected_and_opened_again(dataset, execute,
     assert notice == "2 selected masks"
 
 
-def test_rejected_masks_leave_with_consent_only(dataset, execute, form, refused):
+def test_rejected_masks_leave_with_consent_only(dataset, refused):
     execute("reject_selected", dataset, selected_labels=selected(dataset, 1), reviewer="ann")
     with pytest.raises(refused, match="consent"):
         execute("remove_rejected", dataset, label_field="masks")
@@ -347,7 +325,7 @@ def test_rejected_masks_leave_with_consent_only(dataset, execute, form, refused)
         execute("removed_masks", dataset, removal_id=removal.removal_id, action="restore")
 
 
-def test_the_app_gets_progress_and_a_result(dataset, fiftyone_here, plugin_installed):
+def test_the_app_gets_progress_and_a_result(dataset):
     from fiftyone.operators.executor import ExecutionContext, Executor
 
     from fiftyone_plugin.operators.judge_masks import JudgeMasks
