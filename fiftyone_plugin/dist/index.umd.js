@@ -6,6 +6,7 @@
   var React = app.React;
   var PANEL = "sam_reprompt";
   var PLUGIN = "@sam-plugins/sam";
+  var LOOK_AGAIN = 100;
   var MODAL_SPACES = "fiftyone-modal-spaces";
   function useBeside() {
     const { spaces } = app.__fosp__.useSpaces(MODAL_SPACES);
@@ -15,6 +16,21 @@
       if (node && around && spaces.canSplitLayout(around))
         spaces.splitLayout(around, "horizontal", node);
     }, []);
+  }
+  function shownId(looker) {
+    return looker?.sample?._id ?? looker?.sample?.id ?? null;
+  }
+  function useShownSample() {
+    const looker = app.recoil.useRecoilValue(app.__fos__.modalLooker);
+    const chosen = app.recoil.useRecoilValue(app.__fos__.nullableModalSampleId);
+    const [shown, show] = React.useState(null);
+    React.useEffect(() => {
+      const look = () => show(shownId(looker) ?? chosen);
+      look();
+      const timer = setInterval(look, LOOK_AGAIN);
+      return () => clearInterval(timer);
+    }, [looker, chosen]);
+    return { looker, sampleId: shown };
   }
   function useCall() {
     const executors = {
@@ -468,8 +484,7 @@
     useBeside();
     const call = useCall();
     const refresh = useLatest(app.__fos__.useRefreshSample());
-    const looker = app.recoil.useRecoilValue(app.__fos__.modalLooker);
-    const sampleId = app.recoil.useRecoilValue(app.__fos__.nullableModalSampleId);
+    const { looker, sampleId } = useShownSample();
     const selected = app.recoil.useRecoilValue(app.__fos__.selectedLabels);
     const [on, setOn] = React.useState(true);
     const [model, setModel] = React.useState(() => localStorage.getItem(MODEL_KEY) ?? "nano");
@@ -490,7 +505,10 @@
     }, [call, on, sampleId, model]);
     React.useEffect(() => {
       if (!session || !looker) return;
-      const made = new Overlay(looker, (prompt) => session.say(prompt));
+      const made = new Overlay(looker, (prompt) => {
+        const shown = shownId(looker) ?? session.sampleId;
+        if (shown === session.sampleId) session.say(prompt);
+      });
       overlay.current = made;
       return () => {
         overlay.current = null;

@@ -33,10 +33,21 @@ class PanelHands:
         self.name = name
         self.errors: list[str] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        advertisement = page.get_by_text("Dismiss", exact=True)
+        page.add_locator_handler(advertisement, lambda button: button.click())
 
     def open(self, dataset: Any, sample_id: str, *, wait: str = "ready") -> None:
         """Open a sample and the panel, and wait until the picture is prepared."""
         self.page.goto(self.app.dataset_url(dataset, sample_id))
+        self._open_panel(wait)
+
+    def open_from_grid(self, dataset: Any) -> None:
+        """Open the first sample from the grid, from where the App can turn to the next."""
+        self.page.goto(self.app.dataset_url(dataset))
+        self.page.locator("[data-cy=fo-grid] [data-cy=looker]").first.click()
+        self._open_panel("ready")
+
+    def _open_panel(self, wait: str) -> None:
         self.page.wait_for_selector("[data-cy=modal-looker-container] canvas[canvas-loaded=true]")
         self.page.click("[data-cy=panel-tab-sam_reprompt]")
         self.page.wait_for_selector("[data-cy=sam-reprompt-overlay]")
@@ -70,6 +81,14 @@ class PanelHands:
         if space:
             self.page.keyboard.up(" ")
         self.settle()
+
+    def wait_for(self, seen: Callable[[], bool]) -> None:
+        """Look at the window until something is to be seen."""
+        for _ in range(100):
+            if seen():
+                return
+            self.settle()
+        raise AssertionError("it was never to be seen")
 
     def settle(self) -> None:
         """Wait until the App has drawn what it was told."""

@@ -216,3 +216,27 @@ def test_escape_loses_nothing(hands: PanelHands, dataset: Any) -> None:
             hands.page.keyboard.press("Escape")
             hands.page.wait_for_timeout(2000)
     assert not hands.modal_is_open
+
+
+def test_clicks_belong_to_the_picture_that_is_shown(
+    hands: PanelHands, dataset: Any, fiftyone_here: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "second.png"
+    Image.fromarray(picture()[:, ::-1]).save(file)
+    dataset.add_sample(fiftyone_here.Sample(filepath=str(file)))
+    dataset.compute_metadata(progress=False)
+    first, second = dataset.values("id")
+    hands.open_from_grid(dataset)
+    there = hands.find(GREEN) or hands.middle()
+    said = hands.click(there)
+    assert said["asked"]["sample_id"] == first
+    hands.page.keyboard.press("ArrowRight")
+    hands.page.wait_for_selector("[data-cy=sam-reprompt-unsay]:disabled")
+    hands.wait_for(lambda: (hands.find(GREEN) or there)[0] < there[0] - 50)
+    said = hands.click(hands.find(GREEN) or there)
+    assert said["asked"]["sample_id"] == second
+    assert said["asked"]["points"][0][0] < 0.5
+    # What was said of the first is still there when it is shown again.
+    back = hands.answer(lambda: hands.page.keyboard.press("ArrowLeft"))["asked"]
+    assert back["sample_id"] == first
+    assert back["points"][0][0] > 0.5

@@ -6,7 +6,8 @@ import type { LookerState } from "./geometry";
 export interface Looker {
   state: LookerState;
   canvas: HTMLCanvasElement;
-  lookerElement: { element: HTMLElement };
+  /** What is shown, once it is loaded. */
+  sample?: { _id?: string; id?: string };
 }
 
 export interface SelectedLabel {
@@ -76,6 +77,7 @@ export const React = app.React;
 /** Name of the panel. */
 export const PANEL = "sam_reprompt";
 const PLUGIN = "@sam-plugins/sam";
+const LOOK_AGAIN = 100; // milliseconds
 const MODAL_SPACES = "fiftyone-modal-spaces";
 
 /** A hook: once, moves the panel beside the picture where it would cover it. */
@@ -87,6 +89,27 @@ export function useBeside(): void {
     if (node && around && spaces.canSplitLayout(around))
       spaces.splitLayout(around, "horizontal", node);
   }, []);
+}
+
+export function shownId(looker: Looker | null): string | null {
+  return looker?.sample?._id ?? looker?.sample?.id ?? null;
+}
+
+/**
+ * A hook: id of the sample whose picture is shown. While the App turns to another sample, or shows
+ * another slice of a group, that is not the one that it has chosen.
+ */
+export function useShownSample(): { looker: Looker | null; sampleId: string | null } {
+  const looker = app.recoil.useRecoilValue(app.__fos__.modalLooker);
+  const chosen = app.recoil.useRecoilValue(app.__fos__.nullableModalSampleId);
+  const [shown, show] = React.useState<string | null>(null);
+  React.useEffect(() => {
+    const look = () => show(shownId(looker) ?? chosen);
+    look();
+    const timer = setInterval(look, LOOK_AGAIN);
+    return () => clearInterval(timer);
+  }, [looker, chosen]);
+  return { looker, sampleId: shown };
 }
 
 /** Calls an operator of this plugin; rejects with a sentence. */

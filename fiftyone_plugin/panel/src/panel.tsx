@@ -1,5 +1,14 @@
 // The panel beside the sample: turns re-prompting on, says what happens, and holds the buttons.
-import { app, React, useBeside, useCall, type Looker, type SelectedLabel } from "./app";
+import {
+  app,
+  React,
+  shownId,
+  useBeside,
+  useCall,
+  useShownSample,
+  type Looker,
+  type SelectedLabel,
+} from "./app";
 import { Overlay } from "./overlay";
 import { Session, type Target } from "./session";
 import { styles } from "./styles";
@@ -11,8 +20,7 @@ export function Panel() {
   useBeside();
   const call = useCall();
   const refresh = useLatest(app.__fos__.useRefreshSample());
-  const looker = app.recoil.useRecoilValue(app.__fos__.modalLooker);
-  const sampleId = app.recoil.useRecoilValue(app.__fos__.nullableModalSampleId);
+  const { looker, sampleId } = useShownSample();
   const selected = app.recoil.useRecoilValue(app.__fos__.selectedLabels);
   const [on, setOn] = React.useState(true);
   const [model, setModel] = React.useState(() => localStorage.getItem(MODEL_KEY) ?? "nano");
@@ -35,7 +43,10 @@ export function Panel() {
 
   React.useEffect(() => {
     if (!session || !looker) return;
-    const made = new Overlay(looker, (prompt) => session.say(prompt));
+    const made = new Overlay(looker, (prompt) => {
+      const shown = shownId(looker) ?? session.sampleId;
+      if (shown === session.sampleId) session.say(prompt);
+    });
     overlay.current = made;
     return () => {
       overlay.current = null;
