@@ -68,9 +68,10 @@ def state(dataset: Any, folder: Path) -> tuple[dict[str, Any], dict[str, bytes],
         documents[str(each.pop("_id"))] = each
     files = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     dataset.reload()
-    fields = Counter(dataset.get_field_schema(flat=True))
-    assert set(fields.values()) == {1}
-    return documents, files, [*dataset.list_runs(), *sorted(fields)]
+    names = [each.name for each in dataset._doc.sample_fields]
+    assert len(names) == len(set(names))
+    fields = sorted(dataset.get_field_schema(flat=True))
+    return documents, files, [*dataset.list_runs(), *fields]
 
 
 @contextmanager
