@@ -134,7 +134,12 @@ def _one(
         made = _Merged(answer, before, size, in_place=writer.field == source)
         made.merge(answer.regions)
         count = writer.add(
-            answer.sample_id, size, made.objects, kept=made.kept, modified=before.modified
+            answer.sample_id,
+            size,
+            made.objects,
+            kept=made.kept,
+            order=[str(each["_id"]) for each in before.labels],
+            modified=before.modified,
         )
     except (SamPluginsError, KeyError) as error:
         report.failed += 1

@@ -7,6 +7,7 @@ earlier export into the folder has listed and this one does not is removed at th
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +25,7 @@ _RECORD = "sam-plugins-export.json"
 _LIST = "pictures.jsonl"
 _BEGUN = "pictures.jsonl.begun"
 _LONGEST_LINE = 1 << 16
+_UNFINISHED = re.compile(r"\..+\.\d+\.part(\.\w+)?")
 
 
 class ExportFolder:
@@ -148,11 +150,20 @@ class ExportFolder:
             raise self._unwritable(error) from error
         for name in self._former - self._written:
             self._remove(name)
+        for folder in {Path(name).parent for name in self._written}:
+            self._remove_unfinished(self._folder / folder)
 
     def _remove(self, name: str) -> None:
         with suppress(OSError, SamPluginsError):
             self.path(name).unlink()
             self._report.removed += 1
+
+    def _remove_unfinished(self, folder: Path) -> None:
+        """Remove what killed processes left half written."""
+        for each in os.scandir(folder):
+            if _UNFINISHED.fullmatch(each.name) and each.is_file(follow_symlinks=False):
+                with suppress(OSError):
+                    os.unlink(each.path)
 
     def _claim(self, record: dict[str, Any]) -> None:
         path = self._folder / _RECORD

@@ -102,6 +102,7 @@ class FieldWriter:
         objects: Sequence[ExchangedObject],
         *,
         kept: Sequence[dict[str, Any]] = (),
+        order: Sequence[str] = (),
         modified: datetime | None = None,
     ) -> int:
         """Take the labels of one sample, in place of those that it has in the field.
@@ -116,6 +117,8 @@ class FieldWriter:
             Those without pixels are left out.
         kept
             Labels as documents, which are written as they are.
+        order
+            Ids of labels: these come first, in this order.
         modified
             Write only if the sample has not been changed since; None writes at any rate.
 
@@ -150,6 +153,8 @@ class FieldWriter:
         except SampleError:
             self._files.remove(_paths(labels) - present)
             raise
+        places = {label_id: place for place, label_id in enumerate(order)}
+        labels.sort(key=lambda label: places.get(str(label["_id"]), len(places)))
         query: dict[str, Any] = {"_id": ObjectId(sample_id)}
         if modified is not None:
             query["last_modified_at"] = modified

@@ -52,5 +52,5 @@ def donut() -> Any:
     """(9, 9) bool with a hole, and a second part in the corner."""
     mask = np.ones((9, 9), bool)
     mask[3:5, 3:6] = False
-    mask[0, 1:] = mask[1, 1:] = False
+    mask[0, 1:] = mask[1] = False
     return mask
