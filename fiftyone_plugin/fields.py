@@ -8,6 +8,10 @@ __all__ = [
     "DUPLICATE_OF",
     "FINDINGS",
     "MASK_ATTRIBUTES",
+    "MISTAKES",
+    "MISTAKE_REASON",
+    "MISTAKE_SCORE",
+    "MISTAKE_WITH",
     "MODEL_ID",
     "PROMPT_ID",
     "RAGGEDNESS",
@@ -80,6 +84,18 @@ AGREEMENT = "agreement"
 
 AGREEMENT_WITH = "agreement_with"
 """Attribute of a Detection: the field it was compared with."""
+
+MISTAKES = "mistakes"
+"""Attribute of a Detection: what seems wrong with it, a list of kinds in plain words."""
+
+MISTAKE_REASON = "mistake_reason"
+"""Attribute of a Detection: a sentence for each of its `MISTAKES`."""
+
+MISTAKE_SCORE = "mistake_score"
+"""Attribute of a Detection: how much there is to see, 0 to 1; the highest of its `MISTAKES`."""
+
+MISTAKE_WITH = "mistake_with"
+"""Attribute of a Detection: the field that `MISTAKES` were found with."""
 
 
 def status_field(label_field: str) -> str:

@@ -23,6 +23,7 @@ MODULES = (
     "fiftyone_plugin.operators.review_panel",
     "fiftyone_plugin.operators.review_selected",
     "fiftyone_plugin.operators.removed_masks",
+    "fiftyone_plugin.operators.evaluate_masks",
 )
 """Each has a list `OPERATORS` of Operator and Panel classes."""
 
