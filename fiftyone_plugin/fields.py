@@ -9,6 +9,10 @@ __all__ = [
     "FINDINGS",
     "JUDGED_ATTRIBUTES",
     "MASK_ATTRIBUTES",
+    "MISTAKES",
+    "MISTAKE_REASON",
+    "MISTAKE_SCORE",
+    "MISTAKE_WITH",
     "MODEL_ID",
     "PROMPT_ID",
     "RAGGEDNESS",
@@ -100,6 +104,18 @@ REVIEW_ATTRIBUTES = (REVIEW, REVIEWED_BY, REVIEW_STEP)
 
 REVIEW_TAGS = ("accepted", "rejected")
 """Values of `REVIEW`, and tags of the labels that have them."""
+
+MISTAKES = "mistakes"
+"""Attribute of a Detection: what seems wrong with it, a list of kinds in plain words."""
+
+MISTAKE_REASON = "mistake_reason"
+"""Attribute of a Detection: a sentence for each of its `MISTAKES`."""
+
+MISTAKE_SCORE = "mistake_score"
+"""Attribute of a Detection: how much there is to see, 0 to 1; the highest of its `MISTAKES`."""
+
+MISTAKE_WITH = "mistake_with"
+"""Attribute of a Detection: the field that `MISTAKES` were found with."""
 
 
 def status_field(label_field: str) -> str:

@@ -25,6 +25,9 @@ MODULES = (
     "fiftyone_plugin.operators.review_panel",
     "fiftyone_plugin.operators.review_selected",
     "fiftyone_plugin.operators.removed_masks",
+    "fiftyone_plugin.operators.evaluate_masks",
+    "fiftyone_plugin.operators.evaluate_prompts",
+    "fiftyone_plugin.operators.find_mistakes",
 )
 """Each has a list `OPERATORS` of Operator and Panel classes."""
 

@@ -1,6 +1,15 @@
 """The quality of masks: what speaks against them, where two fields differ, and their duplicates."""
 
-from fiftyone_plugin.quality.batches import check_detections, declare, root_of
+from fiftyone_plugin.quality.batches import (
+    check_detections,
+    declare,
+    ensure_sizes,
+    iter_batches,
+    root_of,
+    sample_ids_of,
+    size_of,
+    write_attributes,
+)
 from fiftyone_plugin.quality.comparing import ComparedReport, compare_fields
 from fiftyone_plugin.quality.duplicates import (
     Duplicates,
@@ -11,6 +20,7 @@ from fiftyone_plugin.quality.duplicates import (
 from fiftyone_plugin.quality.findings import WORDS, Finding
 from fiftyone_plugin.quality.judge import JudgedReport, judge_masks
 from fiftyone_plugin.quality.people import this_user
+from fiftyone_plugin.quality.reading import number_of, stored_mask
 from fiftyone_plugin.quality.references import (
     LabelRef,
     by_sample,
@@ -27,7 +37,13 @@ from fiftyone_plugin.quality.removal import (
     restore,
 )
 from fiftyone_plugin.quality.thresholds import Thresholds
-from fiftyone_plugin.quality.views import finding_view, save_views, view_name
+from fiftyone_plugin.quality.views import (
+    check_view_names,
+    finding_view,
+    save_view,
+    save_views,
+    view_name,
+)
 
 __all__ = [
     "WORDS",
@@ -41,22 +57,31 @@ __all__ = [
     "Thresholds",
     "by_sample",
     "check_detections",
+    "check_view_names",
     "compare_fields",
     "declare",
     "delete_duplicates",
+    "ensure_sizes",
     "find_found",
     "find_labels",
     "finding_view",
+    "iter_batches",
     "judge_masks",
     "list_removals",
     "merge_duplicates",
+    "number_of",
     "purge",
     "refs_of",
     "remove_labels",
     "restore",
     "root_of",
+    "sample_ids_of",
+    "save_view",
     "save_views",
     "shown_labels",
+    "size_of",
+    "stored_mask",
     "this_user",
     "view_name",
+    "write_attributes",
 ]

@@ -12,7 +12,7 @@ from fiftyone_plugin.labels import mask_of
 from fiftyone_plugin.quality.judging import JudgedObject
 from sam_plugins.types import Size
 
-__all__ = ["ReadLabels", "boxes_by_id", "number_of", "read_labels"]
+__all__ = ["ReadLabels", "StoredMask", "boxes_by_id", "number_of", "read_labels", "stored_mask"]
 
 Document = Mapping[str, Any]
 
@@ -38,7 +38,7 @@ class ReadLabels:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Masked:
+class StoredMask:
     """What `mask_of` looks at of a Detection, without the cost of one."""
 
     id: str
@@ -78,7 +78,7 @@ def read_labels(
     without_mask = unreadable = 0
     for label in _documents(sample, label_field):
         try:
-            mask = mask_of(_masked(label), size)
+            mask = mask_of(stored_mask(label), size)
         except SampleError:
             unreadable += 1
             continue
@@ -108,7 +108,14 @@ def _documents(sample: Document, field: str) -> list[Document]:
     return list((found or {}).get("detections") or ())
 
 
-def _masked(label: Document) -> _Masked:
+def stored_mask(label: Document) -> StoredMask:
+    """A Detection as the database has it, for `mask_of`.
+
+    Raises
+    ------
+    SampleError
+        If what is stored as its mask is none.
+    """
     from fiftyone.core.utils import deserialize_numpy_array
 
     stored = label.get("mask")
@@ -117,7 +124,7 @@ def _masked(label: Document) -> _Masked:
     except Exception as error:
         raise SampleError(f"The mask of label {label['_id']} cannot be read: {error}") from error
     name, path = label.get("label"), label.get("mask_path")
-    return _Masked(str(label["_id"]), name, label.get("bounding_box"), mask, path)
+    return StoredMask(str(label["_id"]), name, label.get("bounding_box"), mask, path)
 
 
 def number_of(label: Document, name: str) -> float | None:

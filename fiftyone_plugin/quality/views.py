@@ -1,5 +1,6 @@
 """Each kind of finding as a saved view of the dataset."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from fiftyone_plugin.errors import FieldError
@@ -15,7 +16,7 @@ from fiftyone_plugin.quality.batches import check_detections
 from fiftyone_plugin.quality.findings import WORDS, Finding
 from fiftyone_plugin.quality.thresholds import Thresholds
 
-__all__ = ["finding_view", "save_views", "view_name"]
+__all__ = ["check_view_names", "finding_view", "save_view", "save_views", "view_name"]
 
 _SIGNATURE = "Made by sam-plugins."
 _REJECTED = "rejected"
@@ -91,22 +92,33 @@ def save_views(
         )
     _declare_review(dataset, [label_field, *([other_field] if other_field else [])])
     names = {finding: view_name(label_field, finding) for finding in wanted}
-    theirs = [name for name in names.values() if _somebody_elses(dataset, name)]
+    check_view_names(dataset, names.values())
+    numbers = _numbers(thresholds or Thresholds())
+    compared = (Finding.ACROSS, Finding.DISAGREES)
+    for finding, name in names.items():
+        other = other_field if finding in compared else ""
+        description = f"{WORDS[finding].meaning} {numbers[finding]}"
+        if other:
+            description = f"Compared with {other}: {description}"
+        view = finding_view(dataset, label_field, finding, other)
+        save_view(dataset, name, view, description)
+    return list(names.values())
+
+
+def check_view_names(dataset: Any, names: Iterable[str]) -> None:
+    """FieldError if somebody else has saved a view under one of the names."""
+    theirs = [name for name in names if _somebody_elses(dataset, name)]
     if theirs:
         raise FieldError(
             f"Expected the names of saved views to be free, found {theirs[0]!r}, which somebody "
             "else made: rename that view."
         )
-    numbers = _numbers(thresholds or Thresholds())
-    compared = (Finding.ACROSS, Finding.DISAGREES)
-    for finding, name in names.items():
-        other = other_field if finding in compared else ""
-        description = f"{WORDS[finding].meaning} {numbers[finding]} {_SIGNATURE}"
-        if other:
-            description = f"Compared with {other}: {description}"
-        view = finding_view(dataset, label_field, finding, other)
-        dataset.save_view(name, view, description=description, overwrite=True)
-    return list(names.values())
+
+
+def save_view(dataset: Any, name: str, view: Any, description: str) -> None:
+    """Save a view that is known as ours, in place of one that was saved before."""
+    signed = f"{description} {_SIGNATURE}"
+    dataset.save_view(name, view, description=signed, overwrite=True)
 
 
 def _declare_review(dataset: Any, fields: list[str]) -> None:

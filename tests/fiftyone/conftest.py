@@ -11,6 +11,7 @@ import pytest
 from app_server import AppServer, page_of, running_app, running_browser
 from database import environment, mongod_program, running_mongod
 from PIL import Image
+from rectangles import SIZE, detection
 
 from sam_plugins.testing import FakeSegmenter
 
@@ -108,6 +109,23 @@ def make_dataset(fiftyone_here: Any, tmp_path: Path) -> Iterator[Callable[..., A
     for name in made:
         if fo.dataset_exists(name):
             fo.delete_dataset(name)
+
+
+@pytest.fixture
+def known(make_dataset: Callable[..., Any], fiftyone_here: Any) -> Callable[..., Any]:
+    """``known(truths, predictions)``: rows of `rectangles` per sample: fields `truth`, `sam`."""
+
+    def make(truths: list[Any], predictions: list[Any]) -> Any:
+        dataset = make_dataset(len(truths), boxes=1, size=SIZE)
+        for name, rows in (("truth", truths), ("sam", predictions)):
+            dataset.set_values(
+                name,
+                [fiftyone_here.Detections(detections=[detection(d) for d in row]) for row in rows],
+            )
+        dataset.reload()
+        return dataset
+
+    return make
 
 
 @pytest.fixture

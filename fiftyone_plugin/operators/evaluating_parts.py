@@ -1,0 +1,138 @@
+"""What the operators that evaluate share: names, attributes and targets, and results as tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fiftyone.operators import types
+
+from fiftyone_plugin.errors import FieldError
+from fiftyone_plugin.operators import form
+from fiftyone_plugin.operators.sentences import result_of, sentences
+from fiftyone_plugin.operators.streaming import PROBLEM
+
+__all__ = [
+    "add_attributes",
+    "add_key",
+    "add_more",
+    "add_other_masks",
+    "config_of",
+    "field_of",
+    "placement",
+    "table_of",
+    "text_of",
+    "with_table",
+]
+
+_MARKDOWN = "markdown"
+
+
+def config_of(name: str, title: str, description: str) -> Any:
+    """What FiftyOne lists an operator as."""
+    import fiftyone.operators as foo
+
+    return foo.OperatorConfig(
+        name=name,
+        label=f"{title} (sam-plugins)",
+        description=description,
+        dynamic=True,
+        execute_as_generator=True,
+        allow_immediate_execution=True,
+        allow_delegated_execution=True,
+        risk_level=types.RiskLevel.LOW,
+    )
+
+
+def placement(title: str, icon: str) -> Any:
+    """A button above the grid."""
+    return types.Placement(
+        types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
+        types.Button(label=title, icon=icon, prompt=True),
+    )
+
+
+def add_other_masks(
+    inputs: Any, dataset: Any, params: Mapping[str, Any], name: str, label: str, description: str
+) -> None:
+    """A second field of Detections, which may be left empty."""
+    others = [
+        each
+        for each in form.labels_fields(dataset, "Detections")
+        if each != params.get("truth_field") and not each.startswith("frames.")
+    ]
+    form.add_field(inputs, name, others, label, description)
+
+
+def add_key(inputs: Any, kind: str) -> None:
+    """Under which name the result is kept."""
+    inputs.str(
+        "key",
+        label="Keep the result as",
+        description="A name for it among the dataset's runs; the same name again replaces it. "
+        "Empty: it is only shown.",
+        default=kind,
+    )
+
+
+def add_attributes(inputs: Any, params: Mapping[str, Any], description: str, usual: str) -> None:
+    """Whether labels get attributes, how they begin, and consent."""
+    inputs.bool(
+        "write",
+        label="Write attributes into the labels",
+        description=description,
+        default=False,
+        view=types.SwitchView(),
+    )
+    if not params.get("write"):
+        return
+    inputs.str("attributes", label="Names of the attributes begin with", default=usual)
+    inputs.bool(
+        "overwrite",
+        label="Attributes of others may be replaced",
+        description="Only those of these names. Masks are never changed.",
+        default=False,
+    )
+
+
+def add_more(inputs: Any, params: Mapping[str, Any], label: str) -> bool:
+    """A switch that unfolds the numbers; whether it is on."""
+    inputs.bool("more", label=label, default=False, view=types.SwitchView())
+    return bool(params.get("more"))
+
+
+def field_of(params: Mapping[str, Any], name: str) -> str:
+    """A field that the form names.
+
+    Raises
+    ------
+    FieldError
+        If it names none.
+    """
+    value = text_of(params, name)
+    if not value:
+        raise FieldError(f"Expected a field of masks for {name}, found none: choose one.")
+    return value
+
+
+def text_of(params: Mapping[str, Any], name: str) -> str:
+    """A text of the form; empty where it has none."""
+    value = params.get(name)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def with_table(said: Any, content: Mapping[str, Any]) -> dict[str, Any]:
+    """A result of sentences and a table; `content` is JSON with the table under "markdown"."""
+    return sentences(*said, **content)
+
+
+def table_of(ctx: Any, title: str) -> Any:
+    """The output form of `with_table`."""
+    results = ctx.results or {}
+    made = result_of(ctx, title)
+    if results.get(_MARKDOWN) and not results.get(PROBLEM):
+        made.type.str(
+            _MARKDOWN,
+            label="Table",
+            default=str(results[_MARKDOWN]),
+            view=types.MarkdownView(read_only=True),
+        )
+    return made
