@@ -98,7 +98,8 @@ def test_tasks_ask_about_unsure_masks_and_say_what_they_are(dataset, tmp_path):
     assert task["data"]["fiftyone_sample"] == dataset.first().id
     assert task["data"]["fiftyone_labels"] == [each.id for each in labels[:4]]
     (prediction,) = task["predictions"]
-    assert (prediction["score"], prediction["model_version"]) == (0.25, MODEL)
+    assert (prediction["score"], prediction["model_version"]) == (0.25, "fiftyone masks")
+    assert task["data"]["fiftyone_models"] == [MODEL]
     regions = prediction["result"]
     assert [each["id"] for each in regions] == [each.id for each in labels[:4]]
     assert [each.get("score") for each in regions] == [0.5, 0.25, None, 0.75]
