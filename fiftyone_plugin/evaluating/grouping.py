@@ -1,14 +1,13 @@
 """Names of groups for objects: from any field of the samples, or any attribute of the labels."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fiftyone_plugin.errors import FieldError
-from fiftyone_plugin.evaluating.reading import Document
 from sam_plugins.evaluation import quantile_bins
 
 __all__ = ["NO_VALUE", "Grouping", "Groups", "grouping_of", "name_groups", "values_of"]
@@ -96,32 +95,13 @@ def grouping_of(dataset: Any, label_field: str, by: str) -> Grouping:
     return Grouping(path=path, attribute=attribute)
 
 
-def values_of(
-    dataset: Any,
-    grouping: Grouping,
-    sample_ids: Sequence[str],
-    labels: Sequence[Document],
-) -> list[Any]:
-    """The value of each object.
-
-    Parameters
-    ----------
-    dataset
-        A FiftyOne dataset.
-    grouping
-        What it is.
-    sample_ids
-        N ids: of each object's sample.
-    labels
-        N attributes of labels, as the database has them.
-    """
-    if grouping.attribute:
-        return [_inner(label, grouping.attribute) for label in labels]
+def values_of(dataset: Any, path: str, sample_ids: Sequence[str]) -> list[Any]:
+    """The value of a field of the samples, for each of N ids of samples."""
     wanted = list(dict.fromkeys(sample_ids))
     found: dict[str, Any] = {}
     for start in range(0, len(wanted), _SAMPLES_AT_ONCE):
         part = dataset.select(wanted[start : start + _SAMPLES_AT_ONCE])
-        found.update(zip(*part.values(["id", grouping.path]), strict=True))
+        found.update(zip(*part.values(["id", path]), strict=True))
     return [found.get(sample_id) for sample_id in sample_ids]
 
 
@@ -171,13 +151,6 @@ def name_groups(
     return groups
 
 
-def _inner(label: Mapping[str, Any], attribute: str) -> Any:
-    value: Any = label
-    for part in attribute.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
 def _listed(value: Any) -> Sequence[Any]:
     if value is None:
         return ()
@@ -198,13 +171,9 @@ def _is_number(value: Any) -> bool:
 def _binned(
     values: Sequence[Any], sample_ids: Sequence[str], of_samples: bool, bins: int
 ) -> list[str]:
-    numbers = [
-        float(v) if _is_number(v) and math.isfinite(v) else math.nan for v in values
-    ]
+    numbers = [float(v) if _is_number(v) and math.isfinite(v) else math.nan for v in values]
     if not of_samples:
         return quantile_bins(numbers, bins, missing=NO_VALUE)
     once = dict(zip(sample_ids, numbers, strict=True))
-    names = dict(
-        zip(once, quantile_bins(list(once.values()), bins, missing=NO_VALUE), strict=True)
-    )
+    names = dict(zip(once, quantile_bins(list(once.values()), bins, missing=NO_VALUE), strict=True))
     return [names[sample_id] for sample_id in sample_ids]
