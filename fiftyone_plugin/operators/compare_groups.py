@@ -20,6 +20,7 @@ from fiftyone_plugin.evaluating import (
 from fiftyone_plugin.operators import evaluating_parts as parts
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.evaluate_prompts import segmenter_of
+from fiftyone_plugin.operators.listing import button, listed
 from fiftyone_plugin.operators.sentences import add_masks_field
 from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
@@ -40,10 +41,11 @@ class CompareGroups(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return parts.config_of(
+        return listed(
             "compare_groups",
             TITLE,
             "IoU, AP or any number of labels by any field, with intervals: is it worse for some?",
+            risk=types.RiskLevel.LOW,
         )
 
     def resolve_input(self, ctx: Any) -> Any:
@@ -92,7 +94,7 @@ class CompareGroups(foo.Operator):
 
     def resolve_placement(self, ctx: Any) -> Any:
         """A button above the grid."""
-        return parts.placement(TITLE, "groups")
+        return button(TITLE, "groups")
 
 
 def _add_measure(inputs: Any, dataset: Any, label_field: str) -> None:
