@@ -6,10 +6,11 @@ from fiftyone_plugin.errors import FieldError, RunError
 from fiftyone_plugin.labels import check_fields
 from fiftyone_plugin.runs.collection import Documents, pictures_of
 from fiftyone_plugin.runs.deleting import delete_run
+from fiftyone_plugin.runs.frames import FrameDocuments
 from fiftyone_plugin.runs.records import Run, find_run, list_runs, register
 from fiftyone_plugin.runs.schema import declare
 from fiftyone_plugin.storage import files_folder
-from fiftyone_plugin.values import RunConfig
+from fiftyone_plugin.values import Mode, RunConfig
 
 __all__ = ["open_run"]
 
@@ -44,13 +45,16 @@ def open_run(dataset: Any, config: RunConfig, model_id: str, *, overwrite: bool 
             return run
         if run.config.label_field == config.label_field:
             others.append(run)
-    check_fields(pictures_of(dataset), config)
+    check_fields(pictures_of(dataset, config.mode), config)
     if others and not overwrite:
         raise RunError(_differs(others[0], config, model_id))
     for run in others:
         delete_run(dataset, run.run_id)
-    created = not dataset.has_sample_field(config.label_field)
-    if not created and not overwrite and (held := Documents(dataset).labelled(config.label_field)):
+    video = config.mode is Mode.VIDEO
+    has_field = dataset.has_frame_field if video else dataset.has_sample_field
+    created = not has_field(config.label_field)
+    documents = FrameDocuments(dataset) if video else Documents(dataset)
+    if not created and not overwrite and (held := documents.labelled(config.label_field)):
         raise FieldError(
             f"Expected the field {config.label_field!r} to be free, found labels in it in {held} "
             "samples: choose another name, or agree to overwrite them."

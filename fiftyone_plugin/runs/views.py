@@ -20,12 +20,13 @@ def run_counts(dataset: Any, run_id: str) -> dict[Status | None, int]:
     """
     from fiftyone import ViewField
 
-    field = find_run(dataset, run_id).config.label_field
+    config = find_run(dataset, run_id).config
+    field = config.label_field
     mine = dataset.match(ViewField(run_field(field)) == run_id)
     counts: dict[Status | None, int] = dict.fromkeys((*Status, None), 0)
     for value, count in mine.count_values(status_field(field)).items():
         counts[Status(value)] = count
-    counts[None] = len(pictures_of(dataset)) - sum(counts.values())
+    counts[None] = len(pictures_of(dataset, config.mode)) - sum(counts.values())
     return counts
 
 
@@ -39,8 +40,9 @@ def retry_view(dataset: Any, run_id: str) -> Any:
     """
     from fiftyone import ViewField
 
-    field = find_run(dataset, run_id).config.label_field
+    config = find_run(dataset, run_id).config
+    field = config.label_field
     again = [Status.FAILED.value, Status.PARTIAL.value]
-    return pictures_of(dataset).match(
+    return pictures_of(dataset, config.mode).match(
         (ViewField(run_field(field)) == run_id) & ViewField(status_field(field)).is_in(again)
     )
