@@ -12,7 +12,7 @@ from fiftyone_plugin.runs.documents import failed
 from fiftyone_plugin.runs.frames import FrameDocuments, FrameWrite
 from fiftyone_plugin.runs.marks import mark_of
 from fiftyone_plugin.runs.records import Run
-from fiftyone_plugin.runs.spool import Spool
+from fiftyone_plugin.runs.spool import Spool, spooling
 from fiftyone_plugin.runs.unfound import Unfound
 from fiftyone_plugin.storage import inline_bytes, room_for
 from fiftyone_plugin.values import AskedObject, MaskedObject, Status
@@ -78,7 +78,7 @@ class FollowedVideo:
         RunError
             If the run was deleted meanwhile, or files cannot be written.
         """
-        with open_video(self._sample) as film, Spool() as spool:
+        with open_video(self._sample) as film, spooling() as spool:
             keys, refused = read_keys(self._sample, film, self._run.config)
             for number, each in refused:
                 self._unfound.add(number, "", each.reason)

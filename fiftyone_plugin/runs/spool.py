@@ -2,30 +2,35 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
-from typing import Any
+from contextlib import contextmanager
+from typing import IO, Any
 
-__all__ = ["Spool"]
+__all__ = ["Spool", "spooling"]
+
+
+@contextmanager
+def spooling() -> Iterator["Spool"]:
+    """A spool in a file that has no name and is gone at the end, also that of the process."""
+    with tempfile.TemporaryFile(prefix="sam-plugins-") as file:
+        yield Spool(file)
 
 
 class Spool:
-    """Labels by frame, in a file without a name that goes with the process; a context manager.
+    """Labels by frame.
 
     Objects are followed forward and then back, and a frame is written once. Memory holds where
     each label is, not the label.
+
+    Parameters
+    ----------
+    file
+        Open to write and read.
     """
 
-    def __init__(self) -> None:
-        self._open = ExitStack()
-        self._file = self._open.enter_context(tempfile.TemporaryFile(prefix="sam-plugins-"))
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._end = 0
         self._places: dict[int, list[tuple[int, int, tuple[str, int]]]] = {}
-
-    def __enter__(self) -> "Spool":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._open.close()
 
     def add(self, number: int, identity: tuple[str, int], label: Mapping[str, Any]) -> None:
         """Keep a Detection, as a dict that MongoDB takes, of one object on one frame."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HEIGHT, WIDTH = 96, 128
+FRAMES = 9
 COLOURS = ((230, 80, 60), (60, 200, 220))
 
 
