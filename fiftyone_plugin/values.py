@@ -71,7 +71,8 @@ class RunConfig:
     mode
         What is done with a sample.
     label_field
-        The Detections field that is written, and owned by the run.
+        The Detections field that is written, and owned by the run. In `Mode.VIDEO` a field of the
+        frames, whose "frames." is left out.
     model
         "nano", "vit_b", ..., or the path of a checkpoint.
     precision
@@ -113,6 +114,10 @@ class RunConfig:
     points_per_side: int = 32
     max_inline_bytes: int = 1 << 20
     folder: str = ""
+
+    def __post_init__(self) -> None:
+        if self.mode is Mode.VIDEO:
+            object.__setattr__(self, "label_field", self.label_field.removeprefix("frames."))
 
     def run_id(self, model_id: str) -> str:
         """Name of the run of this configuration with a model of that content hash.

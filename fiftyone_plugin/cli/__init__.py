@@ -84,6 +84,14 @@ def segment(
     everything: Annotated[
         bool, typer.Option("--everything", help="Segment whatever there is; nothing asks.")
     ] = False,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="Follow what boxes or masks of some frames ask for through all frames of their "
+            "videos, as in --boxes frames.boxes.",
+        ),
+    ] = False,
     out: Annotated[
         str, typer.Option("--out", help="Field that the masks are written to.", metavar="FIELD")
     ] = "masks",
@@ -152,6 +160,7 @@ def segment(
         dataset,
         view,
         everything=everything,
+        follow=follow,
         params={
             "box_field": boxes,
             "point_field": points,

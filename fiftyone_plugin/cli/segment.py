@@ -39,6 +39,7 @@ def run(
     view: str | None,
     *,
     everything: bool,
+    follow: bool,
     params: Mapping[str, Any],
 ) -> None:
     """Segment, and tell.
@@ -53,7 +54,7 @@ def run(
     from fiftyone_plugin.operators.choices import choices_of
 
     asks = [each for each in ("box_field", "point_field", "mask_field") if params[each]]
-    if everything and asks:
+    if everything and (asks or follow):
         raise FieldError(
             "Expected either fields that ask or --everything, found both: leave one out."
         )
@@ -62,7 +63,7 @@ def run(
             "Expected something to segment, found nothing: give --boxes, --points or --masks with "
             "a field, or --everything."
         )
-    mode = Mode.EVERYTHING if everything else Mode.PROMPTS
+    mode = Mode.EVERYTHING if everything else Mode.VIDEO if follow else Mode.PROMPTS
     choices = choices_of({**params, **_model(ctx)}, mode)
     dataset = open_dataset(name)
 
@@ -76,9 +77,10 @@ def run(
         def tell(made: Any) -> None:
             bar.update(
                 line,
-                completed=made.done,
+                completed=made.done + made.part,
                 total=made.total,
-                description=f"Segmenting, {made.objects} objects",
+                description=f"Segmenting, {made.objects} objects"
+                + (f", {made.label}" if made.part else ""),
             )
 
         if choices.dry_run:

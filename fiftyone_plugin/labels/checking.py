@@ -79,7 +79,9 @@ def check_fields(dataset: Any, config: RunConfig) -> None:
         if field:
             _check_input(field, schema, _INPUTS[name], frames)
     read = {_placed(field, frames) for field in reading.values()}
-    _check_output(config.label_field, read, _schema(dataset._dataset, frames), frames)
+    whole = dataset._dataset
+    _check_output(config.label_field, read, _schema(whole, frames), frames)
+    _check_beside(local_name(config.label_field), whole.get_field_schema())
 
 
 def _asks(config: RunConfig) -> bool:
@@ -133,11 +135,14 @@ def _check_output(field: str, reading: set[str], schema: Mapping[str, Any], fram
             f"Expected a new field, or one of Detections, for the masks, found {field!r}, which "
             f"holds {_kind(schema[name])}: choose another name."
         )
+
+
+def _check_beside(name: str, schema: Mapping[str, Any]) -> None:
     for beside in (status_field(name), reason_field(name), run_field(name)):
         if beside in schema and _kind(schema[beside]) != "StringField":
             raise FieldError(
                 f"Expected the field {beside!r} to be free for what a run says of a sample, found "
-                f"{_kind(schema[beside])} in it: choose another name than {field!r}."
+                f"{_kind(schema[beside])} in it: choose another name than {name!r}."
             )
 
 

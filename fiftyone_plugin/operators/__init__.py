@@ -12,6 +12,7 @@ __all__ = ["MODULES", "register_all"]
 MODULES = (
     "fiftyone_plugin.operators.segment_prompts",
     "fiftyone_plugin.operators.segment_everything",
+    "fiftyone_plugin.operators.follow_video",
     "fiftyone_plugin.operators.manage_runs",
     "fiftyone_plugin.operators.reprompt_open",
     "fiftyone_plugin.operators.reprompt_click",

@@ -13,7 +13,7 @@ from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.operators.choices import MODEL_FILE, RunChoices
 from fiftyone_plugin.operators.streaming import PROBLEM
 from fiftyone_plugin.runs import list_runs
-from fiftyone_plugin.values import BoxMode
+from fiftyone_plugin.values import BoxMode, Mode
 from sam_plugins import known_models
 
 __all__ = [
@@ -252,9 +252,10 @@ def add_output(
         default="masks",
     )
     name = str(params.get("label_field") or "masks")
-    if not dataset.has_field(name):
-        return
     config = None if choices is None else choices.config
+    video = config is not None and config.mode is Mode.VIDEO
+    if not dataset.has_field(f"frames.{name.removeprefix('frames.')}" if video else name):
+        return
     if config is not None and any(run.config == config for run in list_runs(dataset)):
         inputs.view(
             "continues",

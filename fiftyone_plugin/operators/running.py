@@ -52,7 +52,7 @@ def check(dataset: Any, config: RunConfig) -> None:
     FieldError
         If the fields do not fit, or the media are not what the mode is for.
     """
-    pictures = pictures_of(dataset)
+    pictures = pictures_of(dataset, config.mode)
     check_fields(pictures, config)
     if pictures.media_type == "video" and config.mode is not Mode.VIDEO:
         raise FieldError(
@@ -115,7 +115,7 @@ def go_on(
     RunError
         If the model of that name has other weights now.
     """
-    ids = sample_ids(pictures_of(dataset))
+    ids = sample_ids(pictures_of(dataset, run.config.mode))
     return run_shard(
         dataset.name,
         run.run_id,
@@ -242,5 +242,5 @@ def _states(dataset: Any, config: RunConfig) -> Mapping[str, str]:
     if not runs:
         return {}
     names = ["id", run_field(config.label_field), status_field(config.label_field)]
-    rows = zip(*pictures_of(dataset).values(names), strict=True)
+    rows = zip(*pictures_of(dataset, config.mode).values(names), strict=True)
     return {each: state for each, run, state in rows if run in runs}

@@ -147,8 +147,9 @@ def _result(content: dict[str, Any]) -> Any:
 
 
 def _part(made: WorkProgress) -> float:
-    return made.done / made.total if made.total else 0.0
+    return (made.done + made.part) / made.total if made.total else 0.0
 
 
 def _label(made: WorkProgress) -> str:
-    return f"{made.done} of {made.total} samples, {made.objects} objects"
+    label = f"{made.done} of {made.total} samples, {made.objects} objects"
+    return f"{label}, {made.label}" if made.part else label

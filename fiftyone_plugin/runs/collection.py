@@ -11,17 +11,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fiftyone_plugin.fields import RUN_ID, WRITTEN, reason_field, run_field, status_field
+from fiftyone_plugin.fields import RUN_ID, reason_field, run_field, status_field
 from fiftyone_plugin.runs.records import Run
-from fiftyone_plugin.values import Status
+from fiftyone_plugin.runs.stages import with_labels, without_labels
+from fiftyone_plugin.values import Mode, Status
 
 __all__ = ["Documents", "SampleState", "SampleWrite", "pictures_of"]
 
 
-def pictures_of(dataset: Any) -> Any:
-    """The samples of a dataset that are worked on: of a grouped one, the slices of pictures."""
+def pictures_of(dataset: Any, mode: Mode = Mode.PROMPTS) -> Any:
+    """The samples of a dataset that are worked on: of a grouped one, the slices of pictures.
+
+    In `Mode.VIDEO` its slices of videos.
+    """
     if dataset.media_type == "group":
-        return dataset.select_group_slices(media_type="image")
+        wanted = "video" if mode is Mode.VIDEO else "image"
+        return dataset.select_group_slices(media_type=wanted)
     return dataset
 
 
@@ -64,6 +69,8 @@ class SampleWrite:
         as they are.
     kept
         Ids of labels of this run that somebody has edited: they stay.
+    objects
+        How many masks this call has written for it, in its document or in those of its frames.
     files
         Masks that were written as files for it.
     size
@@ -76,6 +83,7 @@ class SampleWrite:
     reason: str = ""
     labels: tuple[Mapping[str, Any], ...] | None = None
     kept: tuple[Any, ...] = ()
+    objects: int = 0
     files: tuple[Path, ...] = ()
     size: int = 0
 
@@ -122,6 +130,11 @@ class Documents:
             )
         return found
 
+    def unchanged(self, run: Run, sample_id: str, before: SampleState) -> bool:
+        """Whether a write that is based on that state would still happen."""
+        query = _unchanged(run, sample_id, before)
+        return self._collection.find_one(query, {"_id": 1}) is not None
+
     def labels(
         self, ids: Sequence[str], field: str
     ) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
@@ -156,7 +169,8 @@ class Documents:
         counts: dict[Status | None, int] = dict.fromkeys(Status, 0)
         for each in self._collection.aggregate(stages):
             counts[Status(each["_id"])] = int(each["count"])
-        left = {"_media_type": "image", owner: {"$ne": run.run_id}}
+        media = "video" if run.config.mode is Mode.VIDEO else "image"
+        left = {"_media_type": media, owner: {"$ne": run.run_id}}
         counts[None] = int(self._collection.count_documents(left))
         return counts
 
@@ -180,7 +194,10 @@ class Documents:
         """
         from pymongo import UpdateOne
 
-        updates = [UpdateOne(_unchanged(run, each), _update(run, each, now)) for each in writes]
+        updates = [
+            UpdateOne(_unchanged(run, each.sample_id, each.before), _update(run, each, now))
+            for each in writes
+        ]
         result = self._collection.bulk_write(updates, ordered=False)
         ids = [each.sample_id for each in writes]
         if result.matched_count == len(updates):
@@ -240,34 +257,21 @@ def _detections(document: Mapping[str, Any] | None, field: str) -> list[Mapping[
 
 def _removal(run: Run, label_ids: Sequence[Any], now: datetime) -> list[dict[str, Any]]:
     field = run.config.label_field
-    place = f"{field}.detections"
-    there = {"$ifNull": [f"${place}", []]}
-    named = {"$in": ["$$this._id", list(label_ids)]}
-    left = {"$filter": {"input": there, "cond": {"$not": named}}}
-    freed: dict[str, Any] = {"$unsetField": {"field": RUN_ID, "input": "$$this"}}
-    freed = {"$unsetField": {"field": WRITTEN, "input": freed}}
-    mine = {"$eq": [f"$$this.{RUN_ID}", run.run_id]}
-    rest = {"$map": {"input": left, "in": {"$cond": [mine, freed, "$$this"]}}}
     own = {"$eq": [f"${run_field(field)}", run.run_id]}
     said = {
         name: {"$cond": [own, "$$REMOVE", f"${name}"]}
         for name in (status_field(field), reason_field(field), run_field(field))
     }
-    empty = {"$eq": [{"$size": there}, 0]}
-    return [
-        {"$set": {place: rest}},
-        {"$set": {field: {"$cond": [empty, "$$REMOVE", f"${field}"]}}},
-        {"$set": {**said, "last_modified_at": now}},
-    ]
+    return [*without_labels(run, label_ids), {"$set": {**said, "last_modified_at": now}}]
 
 
-def _unchanged(run: Run, write: SampleWrite) -> dict[str, Any]:
+def _unchanged(run: Run, sample_id: str, before: SampleState) -> dict[str, Any]:
     """The query that finds the sample's document only if it still is as it was read."""
-    (query,) = _object_ids([write.sample_id])
+    (query,) = _object_ids([sample_id])
     owner = run_field(run.config.label_field)
-    if write.before.status is None:
+    if before.status is None:
         return {"_id": query, owner: {"$ne": run.run_id}}
-    return {"_id": query, owner: run.run_id, "last_modified_at": write.before.modified}
+    return {"_id": query, owner: run.run_id, "last_modified_at": before.modified}
 
 
 def _update(run: Run, write: SampleWrite, now: datetime) -> list[dict[str, Any]]:
@@ -281,16 +285,5 @@ def _update(run: Run, write: SampleWrite, now: datetime) -> list[dict[str, Any]]
     }
     if write.labels is not None:
         first = run.replaces and write.before.status is None
-        there = {"$ifNull": [f"${field}.detections", []]}
-        stays = {
-            "$or": [
-                {"$ne": [f"$$this.{RUN_ID}", run.run_id]},
-                {"$in": ["$$this._id", list(write.kept)]},
-            ]
-        }
-        others = [] if first else {"$filter": {"input": there, "cond": stays}}
-        values[field] = {
-            "_cls": "Detections",
-            "detections": {"$concatArrays": [others, {"$literal": list(write.labels)}]},
-        }
+        values[field] = with_labels(run, write.labels, () if first else write.kept, alone=first)
     return [{"$set": values}]

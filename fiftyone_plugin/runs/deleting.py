@@ -7,8 +7,10 @@ from typing import Any
 
 from fiftyone_plugin.fields import reason_field, run_field, status_field
 from fiftyone_plugin.runs.collection import Documents
+from fiftyone_plugin.runs.frames import FrameDocuments
 from fiftyone_plugin.runs.marks import edited, of_run
 from fiftyone_plugin.runs.records import find_run, forget
+from fiftyone_plugin.values import Mode
 
 __all__ = ["Deleted", "delete_run"]
 
@@ -51,10 +53,16 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
     """
     run = find_run(dataset, run_id)
     documents = Documents(dataset)
+    frames = FrameDocuments(dataset) if run.config.mode is Mode.VIDEO else None
     field = run.config.label_field
     samples = labels = kept = 0
     kept_files: set[Path] = set()
-    for part in _chunks(documents.written_by(run)):
+    holders = [*documents.written_by(run), *(frames.written_by(run) if frames else ())]
+    for part in _chunks(list(dict.fromkeys(holders))):
+        if frames is not None:
+            for sample_id in part:
+                of_frames = frames.take_away(run, sample_id)
+                labels, kept = labels + of_frames[0], kept + of_frames[1]
         gone: dict[str, list[Any]] = {}
         for sample_id, found in documents.labels(part, field):
             own = [each for each in found if of_run(each, run_id)]
@@ -63,13 +71,18 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
         documents.take_away(run, gone, datetime.now(UTC))
         samples, labels = samples + len(gone), labels + sum(map(len, gone.values()))
     for part in _chunks(run.files.samples()):
-        for paths in documents.mask_paths(part, field).values():
+        for paths in (frames or documents).mask_paths(part, field).values():
             kept_files |= paths
     files = run.files.remove_all(kept_files)
+    if frames is not None:
+        frames.remove_empty(run)
     dataset.reload()
     for name in (status_field(field), reason_field(field), run_field(field)):
         _drop_if_empty(dataset, documents, name)
-    if run.created:
+    if run.created and frames is not None:
+        if dataset.has_frame_field(field) and not frames.holds(field):
+            dataset.delete_frame_field(field)
+    elif run.created:
         _drop_if_empty(dataset, documents, field)
     forget(dataset, run_id)
     return Deleted(samples=samples, labels=labels, files=files, kept=kept)

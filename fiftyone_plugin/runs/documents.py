@@ -12,9 +12,9 @@ from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.storage import inline_bytes, room_for
 from fiftyone_plugin.values import SampleAnswer, Status, UnansweredObject
 
-__all__ = ["answered", "failed"]
+__all__ = ["REASONS", "answered", "failed", "joined"]
 
-_REASONS = 20
+REASONS = 20
 """Sentences that the reason field holds at most; more are counted."""
 
 _SENTENCE = 500
@@ -93,6 +93,7 @@ def answered(
         reason=reason,
         labels=tuple(labels),
         kept=kept,
+        objects=len(labels),
         files=tuple(files),
         size=size,
     )
@@ -119,9 +120,14 @@ def _reason(unanswered: Sequence[UnansweredObject]) -> str:
     for each in unanswered:
         text = _shortened(each.reason)
         counts[text] = counts.get(text, 0) + 1
-    said = [text if n == 1 else f"{text} ({n} objects)" for text, n in counts.items()]
-    more = len(said) - _REASONS
-    return "\n".join(said[:_REASONS] + ([f"... and {more} more reasons"] if more > 0 else []))
+    return joined([text if n == 1 else f"{text} ({n} objects)" for text, n in counts.items()])
+
+
+def joined(sentences: Sequence[str]) -> str:
+    """Sentences as the reason field holds them: not too many, and none too long."""
+    said = [_shortened(text) for text in sentences[:REASONS]]
+    more = len(sentences) - REASONS
+    return "\n".join(said + ([f"... and {more} more reasons"] if more > 0 else []))
 
 
 def _shortened(text: str) -> str:

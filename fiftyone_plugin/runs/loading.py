@@ -17,7 +17,7 @@ from fiftyone_plugin.values import AskedObject, Mode, Status, UnansweredObject
 from sam_plugins.errors import SamPluginsError
 from sam_plugins.types import Image
 
-__all__ = ["Loader", "Read", "Skipped", "Unread", "sentence"]
+__all__ = ["Loader", "Read", "Skipped", "Unread", "Video", "sentence"]
 
 _KINDS = {"image": "a picture", "video": "a video"}
 
@@ -53,6 +53,15 @@ class Read:
     unanswered: tuple[UnansweredObject, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Video:
+    """A video, which is read while it is worked on."""
+
+    sample_id: str
+    before: SampleState
+    sample: Any
+
+
 @dataclass(frozen=True, slots=True)
 class Unread:
     """A sample that cannot be asked, and why."""
@@ -70,7 +79,7 @@ class Skipped:
     status: Status | None
 
 
-Item = Read | Unread | Skipped
+Item = Read | Video | Unread | Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +193,16 @@ class Loader:
                 yield Unread(each, states[each], reason)
         if not right:
             return
-        view = pictures_of(self._dataset).select(right, ordered=True)
-        for sample in view.select_fields(fields_needed(self._run.config)):
+        view = pictures_of(self._dataset, self._run.config.mode).select(right, ordered=True)
+        fields = fields_needed(self._run.config)
+        if wanted == "video" and self._dataset.has_frame_field("filepath"):
+            fields.append("frames.filepath")
+        for sample in view.select_fields(fields):
             yield self._read(sample, states[sample.id])
 
     def _read(self, sample: Any, state: SampleState) -> Item:
+        if self._run.config.mode is Mode.VIDEO:
+            return Video(sample.id, state, sample)
         try:
             image = open_picture(sample)
             if self._run.config.mode is Mode.EVERYTHING:

@@ -6,6 +6,7 @@ from fiftyone_plugin.errors import FieldError, RunError
 from fiftyone_plugin.labels import check_fields
 from fiftyone_plugin.runs.collection import Documents, pictures_of
 from fiftyone_plugin.runs.deleting import delete_run
+from fiftyone_plugin.runs.frames import FrameDocuments
 from fiftyone_plugin.runs.records import Run, find_run, forget, list_runs, mend, register
 from fiftyone_plugin.runs.schema import declare
 from fiftyone_plugin.storage import files_folder
@@ -46,13 +47,16 @@ def open_run(dataset: Any, config: RunConfig, model_id: str, *, overwrite: bool 
         if run.config.label_field == config.label_field:
             others.append(run)
     _check_media(dataset, config)
-    check_fields(pictures_of(dataset), config)
+    check_fields(pictures_of(dataset, config.mode), config)
     if others and not overwrite:
         raise RunError(_differs(others[0], config, model_id))
     for run in others:
         delete_run(dataset, run.run_id)
-    created = not dataset.has_sample_field(config.label_field)
-    if not created and not overwrite and (held := Documents(dataset).labelled(config.label_field)):
+    video = config.mode is Mode.VIDEO
+    has_field = dataset.has_frame_field if video else dataset.has_sample_field
+    created = not has_field(config.label_field)
+    documents = FrameDocuments(dataset) if video else Documents(dataset)
+    if not created and not overwrite and (held := documents.labelled(config.label_field)):
         raise FieldError(
             f"Expected the field {config.label_field!r} to be free, found labels in it in {held} "
             "samples: choose another name, or agree to overwrite them."
@@ -78,16 +82,11 @@ def open_run(dataset: Any, config: RunConfig, model_id: str, *, overwrite: bool 
 
 
 def _check_media(dataset: Any, config: RunConfig) -> None:
-    if config.mode is Mode.VIDEO:
+    if config.mode is not Mode.VIDEO and dataset.media_type == "video":
         raise FieldError(
-            "Expected a mode that works on pictures, found video: following objects through videos "
-            "is not part of runs. Sample the frames to files with to_frames(sample_frames=True), "
-            "clone that view to a dataset and work on it."
-        )
-    if dataset.media_type == "video":
-        raise FieldError(
-            "Expected pictures, found a dataset of videos: sample the frames to files with "
-            "to_frames(sample_frames=True), clone that view to a dataset and work on it."
+            "Expected pictures, found a dataset of videos: follow objects through them, or sample "
+            "the frames to files with to_frames(sample_frames=True), clone that view to a dataset "
+            "and work on it."
         )
 
 

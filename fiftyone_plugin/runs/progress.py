@@ -21,12 +21,15 @@ class WorkProgress:
         Masks found so far.
     label
         What was done last, in some words.
+    part
+        How much of the sample that is worked on now is done, 0 to 1: of a long video.
     """
 
     done: int
     total: int
     objects: int
     label: str
+    part: float = 0.0
 
 
 @dataclass(slots=True)

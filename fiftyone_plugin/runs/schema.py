@@ -12,6 +12,7 @@ from fiftyone_plugin.fields import (
     status_field,
 )
 from fiftyone_plugin.runs.records import Run
+from fiftyone_plugin.values import Mode
 
 __all__ = ["declare"]
 
@@ -29,11 +30,14 @@ def declare(dataset: Any, run: Run) -> None:
 
     field = run.config.label_field
     schema = dataset.get_field_schema(flat=True)
-    if field not in schema:
-        dataset.add_sample_field(field, fof.EmbeddedDocumentField, embedded_doc_type=fol.Detections)
     for name in (status_field(field), reason_field(field), run_field(field)):
         if name not in schema:
             dataset.add_sample_field(name, fof.StringField)
+    add = dataset.add_sample_field
+    if run.config.mode is Mode.VIDEO:
+        add, schema = dataset.add_frame_field, dataset.get_frame_field_schema(flat=True)
+    if field not in schema:
+        add(field, fof.EmbeddedDocumentField, embedded_doc_type=fol.Detections)
     kinds: dict[str, Any] = dict.fromkeys((PROMPT_ID, RUN_ID, MODEL_ID), fof.StringField)
     for name in MASK_ATTRIBUTES:
         kinds[name] = fof.FloatField
@@ -42,4 +46,4 @@ def declare(dataset: Any, run: Run) -> None:
     for name, kind in kinds.items():
         path = f"{field}.detections.{name}"
         if path not in schema:
-            dataset.add_sample_field(path, kind)
+            add(path, kind)

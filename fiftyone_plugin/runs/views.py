@@ -31,8 +31,9 @@ def retry_view(dataset: Any, run_id: str) -> Any:
     """
     from fiftyone import ViewField
 
-    field = find_run(dataset, run_id).config.label_field
+    config = find_run(dataset, run_id).config
+    field = config.label_field
     again = [Status.FAILED.value, Status.PARTIAL.value]
-    return pictures_of(dataset).match(
+    return pictures_of(dataset, config.mode).match(
         (ViewField(run_field(field)) == run_id) & ViewField(status_field(field)).is_in(again)
     )

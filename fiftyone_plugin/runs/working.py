@@ -7,11 +7,14 @@ from fiftyone_plugin.errors import RunError, SampleError
 from fiftyone_plugin.masking import mask_everything, mask_objects
 from fiftyone_plugin.runs.collection import SampleWrite
 from fiftyone_plugin.runs.documents import answered, failed
-from fiftyone_plugin.runs.loading import Loader, Read, Skipped, Unread, sentence
+from fiftyone_plugin.runs.following import FollowedVideo
+from fiftyone_plugin.runs.loading import Loader, Read, Skipped, Unread, Video, sentence
 from fiftyone_plugin.runs.progress import Stop, Tell, WorkProgress, WorkReport
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.runs.writing import Writer
 from fiftyone_plugin.values import Mode, SampleAnswer
+from sam_plugins import Progress
+from sam_plugins.errors import ImageError
 from sam_plugins.ports import Segmenter
 
 __all__ = ["work_on"]
@@ -104,20 +107,26 @@ class _Work:
             if isinstance(item, Skipped):
                 self._writer.finished_before(item.sample_id, item.status)
             else:
-                write = self._write(item, stop)
+                write = self._write(item, stop, tell, done)
                 if write is None:
                     self._report.stopped = True
                     return
                 self._writer.add(write)
-                self._objects += len(write.labels or ())
+                if isinstance(item, Video):
+                    self._writer.flush()
+                self._objects += write.objects
                 label = write.status.value
             done += 1
             tell(WorkProgress(done, len(self._ids), self._objects, label))
 
-    def _write(self, item: Read | Unread, stop: Stop) -> SampleWrite | None:
+    def _write(
+        self, item: Read | Video | Unread, stop: Stop, tell: Tell, done: int
+    ) -> SampleWrite | None:
         """What is to be written of a sample; None where it was stopped halfway."""
         if isinstance(item, Unread):
             return failed(item.sample_id, item.before, item.reason)
+        if isinstance(item, Video):
+            return self._follow(item, stop, tell, done)
         try:
             answer = self._answer(item, stop)
         except SampleError as error:
@@ -132,6 +141,27 @@ class _Work:
         except SampleError as error:
             return failed(item.sample_id, item.before, str(error))
 
+    def _follow(self, item: Video, stop: Stop, tell: Tell, done: int) -> SampleWrite | None:
+        """A video's frames are written when this returns, and its own document is not."""
+        from pymongo.errors import PyMongoError
+
+        def progress(made: Progress, objects: int) -> None:
+            part = made.done / made.total if made.total else 0.0
+            label = f"frame {made.done} of {made.total}"
+            tell(WorkProgress(done, len(self._ids), self._objects + objects, label, part))
+
+        video = FollowedVideo(self._dataset, self._run, item.sample, item.before)
+        try:
+            write = video.work(self._segmenter, progress=progress, stop=stop)
+        except (RunError, PyMongoError):
+            raise
+        except (SampleError, ImageError) as error:
+            return failed(item.sample_id, item.before, str(error))
+        except Exception as error:
+            return self._model_failed(item, error)
+        self._in_a_row = 0
+        return write
+
     def _answer(self, item: Read, stop: Stop) -> SampleAnswer:
         size = (item.image.shape[0], item.image.shape[1])
         if self._run.config.mode is Mode.EVERYTHING:
@@ -143,7 +173,7 @@ class _Work:
             objects=answer.objects, unanswered=(*item.unanswered, *answer.unanswered), size=size
         )
 
-    def _model_failed(self, item: Read, error: Exception) -> SampleWrite:
+    def _model_failed(self, item: Read | Video, error: Exception) -> SampleWrite:
         self._in_a_row += 1
         if self._in_a_row >= _OUTAGE:
             raise RunError(

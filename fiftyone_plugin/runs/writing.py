@@ -7,9 +7,10 @@ from typing import Any
 
 from fiftyone_plugin.errors import RunError
 from fiftyone_plugin.runs.collection import Documents, SampleWrite
+from fiftyone_plugin.runs.frames import FrameDocuments
 from fiftyone_plugin.runs.progress import WorkReport
 from fiftyone_plugin.runs.records import Run
-from fiftyone_plugin.values import Status
+from fiftyone_plugin.values import Mode, Status
 
 __all__ = ["Writer"]
 
@@ -35,6 +36,9 @@ class Writer:
 
     def __init__(self, dataset: Any, run: Run, report: WorkReport) -> None:
         self._documents, self._run, self._report = Documents(dataset), run, report
+        self._labels: Documents | FrameDocuments = self._documents
+        if run.config.mode is Mode.VIDEO:
+            self._labels = FrameDocuments(dataset)
         self._batch: list[SampleWrite] = []
         self._bytes = 0
         self._since = 0.0
@@ -87,7 +91,7 @@ class Writer:
         written = self._documents.write(self._run, batch, now)
         for each in batch:
             if each.sample_id in written:
-                self._report.add(each.status, len(each.labels or ()))
+                self._report.add(each.status, each.objects)
             else:
                 self._report.skipped += 1
         self._tidy({name: files for name, files in present.items() if files})
@@ -111,6 +115,6 @@ class Writer:
         if not present:
             return
         field = self._run.config.label_field
-        named = self._documents.mask_paths(list(present), field)
+        named = self._labels.mask_paths(list(present), field)
         for sample_id, files in present.items():
             self._run.files.remove(files - named.get(sample_id, frozenset()))

@@ -111,6 +111,46 @@ def make_dataset(fiftyone_here: Any, tmp_path: Path) -> Iterator[Callable[..., A
             fo.delete_dataset(name)
 
 
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A video of two discs that move past each other."""
+    discs = pytest.importorskip("discs")
+    path = tmp_path_factory.mktemp("film") / "discs.mp4"
+    return discs.write_video(path, map(discs.picture, range(discs.FRAMES)))
+
+
+@pytest.fixture
+def make_video(fiftyone_here: Any, film: str) -> Iterator[Any]:
+    """``make_video(asked, path)``: a dataset of one video; asked is {frame number: [(disc, values)]}."""
+    fo = fiftyone_here
+    import discs
+
+    names = []
+
+    def dataset_of(asked: dict[int, list[tuple[int, dict[str, Any]]]], path: str = film) -> Any:
+        dataset = fo.Dataset(persistent=True)
+        names.append(dataset.name)
+        sample = fo.Sample(filepath=path)
+        for number, labels in asked.items():
+            sample.frames[number] = fo.Frame(
+                boxes=fo.Detections(
+                    detections=[
+                        fo.Detection(
+                            label="disc", bounding_box=discs.box(number - 1, disc), **values
+                        )
+                        for disc, values in labels
+                    ]
+                )
+            )
+        dataset.add_sample(sample)
+        return dataset
+
+    yield dataset_of
+    for name in names:
+        if fo.dataset_exists(name):
+            fo.delete_dataset(name)
+
+
 @pytest.fixture
 def known(make_dataset: Callable[..., Any], fiftyone_here: Any) -> Callable[..., Any]:
     """``known(truths, predictions)``: rows of `rectangles` per sample: fields `truth`, `sam`."""

@@ -1,0 +1,216 @@
+"""One video: its objects followed, and the labels of its frames written before its own status."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fiftyone_plugin.errors import RunError, SampleError
+from fiftyone_plugin.fields import PROMPT_ID, WRITTEN
+from fiftyone_plugin.labels import Film, detection_of, identity, open_video, read_keys
+from fiftyone_plugin.masking import follow_video
+from fiftyone_plugin.runs.collection import Documents, SampleState, SampleWrite
+from fiftyone_plugin.runs.documents import failed
+from fiftyone_plugin.runs.frames import FrameDocuments, FrameWrite
+from fiftyone_plugin.runs.marks import mark_of
+from fiftyone_plugin.runs.records import Run
+from fiftyone_plugin.runs.spool import Spool, spooling
+from fiftyone_plugin.runs.unfound import Unfound
+from fiftyone_plugin.storage import inline_bytes, room_for
+from fiftyone_plugin.values import AskedObject, MaskedObject, Status
+from sam_plugins import Progress
+from sam_plugins.ports import Segmenter
+
+__all__ = ["FollowedVideo"]
+
+_FRAMES = 50
+_BYTES = 8 << 20
+"""What is written at once at most."""
+
+Keys = Mapping[int, Sequence[AskedObject]]
+
+
+class FollowedVideo:
+    """The work on one video.
+
+    Parameters
+    ----------
+    dataset, run
+        Where, and for whom.
+    sample
+        The FiftyOne sample, with the fields of `fields_needed`.
+    before
+        What its document said.
+    """
+
+    def __init__(self, dataset: Any, run: Run, sample: Any, before: SampleState) -> None:
+        self._run, self._sample, self._before = run, sample, before
+        self._id = str(sample.id)
+        self._samples, self._frames = Documents(dataset), FrameDocuments(dataset)
+        self._unfound = Unfound()
+        self._objects = 0
+
+    def work(
+        self,
+        segmenter: Segmenter,
+        *,
+        progress: Callable[[Progress, int], None],
+        stop: Callable[[], bool],
+    ) -> SampleWrite | None:
+        """Follow its objects and write its frames; what is left to write is the sample itself.
+
+        Parameters
+        ----------
+        segmenter
+            The model.
+        progress
+            Told about frames, and how many masks there are.
+        stop
+            Asked after each frame.
+
+        Returns
+        -------
+        None where it was stopped: nothing was written then, or some frames, which the next call
+        writes again.
+
+        Raises
+        ------
+        SampleError
+            If the video cannot be read, or asks for too much.
+        RunError
+            If the run was deleted meanwhile, or files cannot be written.
+        """
+        with open_video(self._sample) as film, spooling() as spool:
+            keys, refused = read_keys(self._sample, film, self._run.config)
+            for number, each in refused:
+                self._unfound.add(number, "", each.reason)
+            self._follow(segmenter, film, keys, spool, progress, stop)
+            if stop():
+                return None
+            self._unfound.forget(spool.has)
+            reason = self._unfound.text(_incomplete(film))
+            if not spool.numbers and self._unfound:
+                return failed(self._id, self._before, reason)
+            if not self._written(spool, stop):
+                return None
+        status = Status.DONE if self._objects else Status.NOTHING
+        if reason and self._objects:
+            status = Status.PARTIAL
+        return SampleWrite(
+            sample_id=self._id,
+            before=self._before,
+            status=status,
+            reason=reason,
+            objects=self._objects,
+            size=len(reason),
+        )
+
+    def _follow(
+        self,
+        segmenter: Segmenter,
+        film: Film,
+        keys: Keys,
+        spool: Spool,
+        progress: Callable[[Progress, int], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        """Everything that is found, into the spool."""
+        who = {each.prompt_id: identity(each) for objects in keys.values() for each in objects}
+        outcomes = follow_video(
+            segmenter,
+            film.source,
+            keys,
+            self._run.config,
+            numbers=film.numbers,
+            progress=lambda made: progress(made, self._objects),
+            stop=stop,
+        )
+        for place, outcome in outcomes:
+            number = film.numbers[place]
+            if isinstance(outcome, MaskedObject) and outcome.asked is not None:
+                which = identity(outcome.asked)
+                spool.add(number, which, self._label(number, which[1], outcome, film))
+                self._objects += 1
+            else:
+                which = who[outcome.prompt_id]
+                name = f"{which[0]} {which[1]}" if which[0] != "None" else f"Object {which[1]}"
+                self._unfound.add(number, name, getattr(outcome, "reason", ""), lost=which)
+
+    def _label(self, number: int, index: int, masked: MaskedObject, film: Film) -> dict[str, Any]:
+        detection = detection_of(
+            masked,
+            film.size,
+            run_id=self._run.run_id,
+            model_id=self._run.model_id,
+            sample_id=f"{self._id}-{number}",
+            number=index,
+        )
+        return dict(detection.to_dict())
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def _written(self, spool: Spool, stop: Callable[[], bool]) -> bool:
+        """Write the frames, some at once; False where it was stopped."""
+        alone = self._run.replaces and self._before.status is None
+        stale = self._frames.numbers(self._run, self._id, of_others=alone)
+        numbers = sorted({*spool.numbers, *stale})
+        for start in range(0, len(numbers), _FRAMES):
+            some = numbers[start : start + _FRAMES]
+            states = self._frames.states(self._run, self._id, some)
+            batch: list[FrameWrite] = []
+            size = 0
+            for number in some:
+                before = states[number].size if number in states else 0
+                write = self._frame(spool, number, before)
+                if batch and size + write.size > _BYTES:
+                    self._write(batch, alone)
+                    batch, size = [], 0
+                batch.append(write)
+                size += write.size
+            self._write(batch, alone)
+            if stop():
+                return False
+        return True
+
+    def _write(self, batch: list[FrameWrite], alone: bool) -> None:
+        if not self._samples.registered(self._run):
+            self._run.files.remove(self._run.files.present(self._id))
+            raise RunError(
+                f"Expected the run {self._run.run_id} to be there, found that it was deleted while "
+                "it was worked on: start it again if its masks are wanted."
+            )
+        if self._samples.unchanged(self._run, self._id, self._before):
+            self._frames.write(self._run, self._id, batch, alone=alone)
+
+    def _frame(self, spool: Spool, number: int, before: int) -> FrameWrite:
+        """The labels of a frame, whose document has `before` bytes; large masks become files."""
+        import bson
+        from fiftyone.core.labels import Detection
+
+        labels = list(spool.labels(number))
+        crops = [Detection.from_dict(dict(each)).mask for each in labels]
+        room = room_for(before, self._run.config.max_inline_bytes)
+        inline = inline_bytes(crops, room.inline) <= room.inline
+        size = 0
+        for label, crop in zip(labels, crops, strict=True):
+            if not inline:
+                name = f"{label[PROMPT_ID]}-{label['index']}"
+                file = self._run.files.write(self._id, name, number, crop)
+                label.update(mask=None, mask_path=str(file))
+            label[WRITTEN] = mark_of(label)
+            size += len(bson.encode(label))
+        if size > room.labels:
+            raise SampleError(
+                f"Expected labels of at most {room.labels >> 10} KB in the document of frame "
+                f"{number}, found {size >> 10} KB in {len(labels)} labels: remove other fields of "
+                "the frame, or ask for fewer objects."
+            )
+        return FrameWrite(number, tuple(labels), size)
+
+
+def _incomplete(film: Film) -> list[str]:
+    if not film.missing:
+        return []
+    there = film.source.shape[0]
+    return [
+        f"Only {there} of {there + film.missing} frames can be read: the file is damaged or not "
+        "complete. Put a whole one in its place and try again."
+    ]
