@@ -135,9 +135,9 @@ def _pictures(sample: Any) -> dict[int, str]:
 
 
 def read_keys(
-    sample: Any, film: Film, config: RunConfig
+    sample: Any, size: Size, config: RunConfig
 ) -> tuple[dict[int, tuple[AskedObject, ...]], list[tuple[int, UnansweredObject]]]:
-    """What the labels of a video's frames ask, as `follow_video` takes it.
+    """What the labels of a video's frames ask.
 
     Each object has an `index` then, its number as a track in this video: that of its labels; or a
     free one where they have none, or where two of a frame have the same. Labels without one that
@@ -147,15 +147,15 @@ def read_keys(
     ----------
     sample
         A FiftyOne sample of a video, with the fields of `fields_needed`.
-    film
-        Its frames.
+    size
+        (H, W) of its frames.
     config
         Which fields ask.
 
     Returns
     -------
     keys, unanswered
-        {place in `film.source`: objects}; (frame number, label that cannot be used) pairs.
+        {frame number: objects}; (frame number, label that cannot be used) pairs.
 
     Raises
     ------
@@ -164,20 +164,13 @@ def read_keys(
     FieldError
         If a field holds other labels than it should.
     """
-    places = {number: place for place, number in enumerate(film.numbers)}
     said: dict[int, tuple[AskedObject, ...]] = {}
     unanswered: list[tuple[int, UnansweredObject]] = []
     for number, frame in sample.frames.items():
-        asked, wrong = read_asked(frame, film.size, config)
-        unanswered += [(number, each) for each in wrong]
-        if number in places:
-            if asked:
-                said[places[number]] = asked
-            continue
-        reason = "The video has no such frame that can be read: delete the label, or mend the file."
-        unanswered += [
-            (number, UnansweredObject(prompt_id=each.prompt_id, reason=reason)) for each in asked
-        ]
+        asked, wrong = read_asked(frame, size, config)
+        unanswered += [(int(number), each) for each in wrong]
+        if asked:
+            said[int(number)] = asked
     keys = _numbered(said)
     objects = {identity(each) for frame_keys in keys.values() for each in frame_keys}
     if len(objects) > _OBJECTS:

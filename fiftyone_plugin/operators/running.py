@@ -7,7 +7,14 @@ from typing import Any
 
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.fields import run_field, status_field
-from fiftyone_plugin.labels import check_fields, fields_needed, picture_size, read_asked
+from fiftyone_plugin.labels import (
+    check_fields,
+    fields_needed,
+    identity,
+    picture_size,
+    read_asked,
+    read_keys,
+)
 from fiftyone_plugin.models import segmenter_for
 from fiftyone_plugin.operators.choices import RunChoices
 from fiftyone_plugin.runs import (
@@ -28,6 +35,9 @@ from sam_plugins.ports import Segmenter
 __all__ = ["Estimate", "check", "count", "go_on", "perform", "report_of", "sample_ids"]
 
 _REASONS = 5
+_UNKNOWN = (1080, 1920)
+"""(H, W) that stands for the size of a video whose metadata was not computed."""
+
 _DONE = (Status.DONE.value, Status.NOTHING.value, Status.PARTIAL.value)
 
 
@@ -191,12 +201,15 @@ def count(
     estimate, reasons = Estimate(), Counter[str]()
     left = _left(dataset, ids, choices, estimate)
     estimate.samples = len(left)
-    if config.mode is Mode.PROMPTS:
-        view = pictures_of(dataset).select(left).select_fields(fields_needed(config))
+    if config.mode is not Mode.EVERYTHING:
+        view = pictures_of(dataset, config.mode).select(left).select_fields(fields_needed(config))
         for number, sample in enumerate(view, 1):
             if stop is not None and stop():
                 break
-            _count_sample(sample, config, estimate, reasons)
+            if config.mode is Mode.VIDEO:
+                _count_video(sample, config, estimate, reasons)
+            else:
+                _count_sample(sample, config, estimate, reasons)
             if progress is not None:
                 progress(_counted(number, len(left), estimate.objects))
     estimate.reasons = dict(reasons.most_common(_REASONS))
@@ -215,6 +228,17 @@ def _count_sample(
     estimate.unanswered += len(unanswered)
     estimate.without += not asked and not unanswered
     reasons.update(each.reason for each in unanswered)
+
+
+def _count_video(sample: Any, config: RunConfig, estimate: Estimate, reasons: Counter[str]) -> None:
+    """As for a picture; whether labels lie in the frames is seen when the video is opened."""
+    size = picture_size(sample) or _UNKNOWN
+    keys, unanswered = read_keys(sample, size, config)
+    objects = {identity(each) for asked in keys.values() for each in asked}
+    estimate.objects += len(objects)
+    estimate.unanswered += len(unanswered)
+    estimate.without += not objects and not unanswered
+    reasons.update(each.reason for _, each in unanswered)
 
 
 def _counted(number: int, total: int, objects: int) -> WorkProgress:

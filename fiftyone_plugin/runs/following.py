@@ -25,6 +25,8 @@ _FRAMES = 50
 _BYTES = 8 << 20
 """What is written at once at most."""
 
+_NO_FRAME = "The video has no such frame that can be read: delete the label, or mend the file."
+
 Keys = Mapping[int, Sequence[AskedObject]]
 
 
@@ -79,9 +81,10 @@ class FollowedVideo:
             If the run was deleted meanwhile, or files cannot be written.
         """
         with open_video(self._sample) as film, spooling() as spool:
-            keys, refused = read_keys(self._sample, film, self._run.config)
+            asked, refused = read_keys(self._sample, film.size, self._run.config)
             for number, each in refused:
                 self._unfound.add(number, "", each.reason)
+            keys = self._in(film, asked)
             self._follow(segmenter, film, keys, spool, progress, stop)
             if stop():
                 return None
@@ -102,6 +105,14 @@ class FollowedVideo:
             objects=self._objects,
             size=len(reason),
         )
+
+    def _in(self, film: Film, asked: Keys) -> dict[int, Sequence[AskedObject]]:
+        """What is asked by the place of its frame in the film; other frames cannot be asked."""
+        places = {number: place for place, number in enumerate(film.numbers)}
+        for number in asked.keys() - places.keys():
+            for each in asked[number]:
+                self._unfound.add(number, _name(identity(each)), _NO_FRAME)
+        return {places[number]: asked[number] for number in asked if number in places}
 
     def _follow(
         self,
@@ -131,8 +142,7 @@ class FollowedVideo:
                 self._objects += 1
             else:
                 which = who[outcome.prompt_id]
-                name = f"{which[0]} {which[1]}" if which[0] != "None" else f"Object {which[1]}"
-                self._unfound.add(number, name, getattr(outcome, "reason", ""), lost=which)
+                self._unfound.add(number, _name(which), getattr(outcome, "reason", ""), lost=which)
 
     def _label(self, number: int, index: int, masked: MaskedObject, film: Film) -> dict[str, Any]:
         detection = detection_of(
@@ -204,6 +214,11 @@ class FollowedVideo:
                 "the frame, or ask for fewer objects."
             )
         return FrameWrite(number, tuple(labels), size)
+
+
+def _name(which: tuple[str, int]) -> str:
+    label, index = which
+    return f"{label} {index}" if label != "None" else f"Object {index}"
 
 
 def _incomplete(film: Film) -> list[str]:

@@ -242,10 +242,17 @@ class FrameDocuments:
             if each["_id"] == _frame_id(run, str(each["_sample_id"]), int(each["frame_number"])):
                 made.append(each["_id"])
             if len(made) == _TOGETHER:
-                self._collection.delete_many({"_id": {"$in": made}, **empty})
+                self._remove(made, empty)
                 made = []
-        if made:
-            self._collection.delete_many({"_id": {"$in": made}, **empty})
+        self._remove(made, empty)
+
+    def _remove(self, ids: Sequence[Any], empty: Mapping[str, Any]) -> None:
+        """Delete frames that are empty, and let go of FiftyOne's objects of them, as it does."""
+        from fiftyone.core.frame import Frame
+
+        if ids:
+            self._collection.delete_many({"_id": {"$in": list(ids)}, **empty})
+            Frame._reset_docs_by_frame_id(self._collection.name, ids)
 
 
 def _of(sample_id: str) -> dict[str, Any]:

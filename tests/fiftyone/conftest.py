@@ -121,7 +121,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def make_video(fiftyone_here: Any, film: str) -> Iterator[Any]:
-    """``make_video(asked, path)``: a dataset of one video; asked is {frame number: [(disc, values)]}."""
+    """``make_video(asked, path)``: one video; asked is {frame number: [(disc, values)]}."""
     fo = fiftyone_here
     import discs
 

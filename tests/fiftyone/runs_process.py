@@ -136,11 +136,12 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     watch(instants)
     import fiftyone as fo
 
-    from fiftyone_plugin.runs import delete_run, open_run, work_on, writing
+    from fiftyone_plugin.runs import delete_run, following, open_run, work_on, writing
     from fiftyone_plugin.values import RunConfig
     from sam_plugins.testing import FakeSegmenter
 
     writing._SAMPLES = job.get("together", 4)
+    following._FRAMES = job.get("frames", 50)
     dataset = fo.load_dataset(job["dataset"])
     segmenter = FakeSegmenter()
     config = RunConfig.from_json(job["config"])
