@@ -12,10 +12,10 @@ import typer
 from fiftyone_plugin.cli.console import as_json, notes, print_json, progress_bar, table
 from fiftyone_plugin.cli.datasets import open_dataset, open_view
 from fiftyone_plugin.errors import FieldError
-from fiftyone_plugin.values import Mode, RunConfig
+from fiftyone_plugin.values import Mode
 from sam_plugins.ports import Segmenter
 
-__all__ = ["run"]
+__all__ = ["ctrl_c", "model_of", "open_model", "run"]
 
 _STOPPED = 130
 _WORDS = {
@@ -63,14 +63,14 @@ def run(
             "a field, or --everything."
         )
     mode = Mode.EVERYTHING if everything else Mode.PROMPTS
-    choices = choices_of({**params, **_model(ctx)}, mode)
+    choices = choices_of({**params, **model_of(ctx)}, mode)
     dataset = open_dataset(name)
 
     from fiftyone_plugin.operators.running import check, count, perform, report_of, sample_ids
 
     check(dataset, choices.config)
     ids = sample_ids(open_view(dataset, view))
-    with _ctrl_c() as over, progress_bar() as bar:
+    with ctrl_c() as over, progress_bar() as bar:
         line = bar.add_task("Opening the model", total=len(ids))
 
         def tell(made: Any) -> None:
@@ -84,7 +84,7 @@ def run(
         if choices.dry_run:
             result = count(dataset, ids, choices, progress=tell, stop=over.is_set).to_json()
         else:
-            segmenter = _opened(ctx, choices.config)
+            segmenter = open_model(ctx, choices.config.model, choices.config.precision)
             made, report = perform(
                 dataset, ids, choices, segmenter=segmenter, progress=tell, stop=over.is_set
             )
@@ -97,21 +97,21 @@ def run(
         raise typer.Exit(1)
 
 
-def _model(ctx: typer.Context) -> dict[str, str | None]:
+def model_of(ctx: typer.Context) -> dict[str, str | None]:
     """The model of the common options, or of the environment."""
     common = ctx.find_root().obj
     model = getattr(common, "model", None) or os.environ.get("SAM_PLUGINS_MODEL")
     return {"model": model, "precision": getattr(common, "precision", None)}
 
 
-def _opened(ctx: typer.Context, config: RunConfig) -> Segmenter:
+def open_model(ctx: typer.Context, model: str, precision: str) -> Segmenter:
     """The model, on the device and engine of the common options."""
     from sam_plugins import open_segmenter
 
     common = ctx.find_root().obj
     return open_segmenter(
-        config.model,
-        precision=config.precision,
+        model,
+        precision=precision,
         device=getattr(common, "device", None),
         engine=getattr(common, "engine", "auto"),
         store="default",
@@ -130,7 +130,7 @@ def _show(ctx: typer.Context, result: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
+def ctrl_c() -> Iterator[threading.Event]:
     """Set by the first Ctrl-C, so that what is begun is finished; the second ends at once."""
     over = threading.Event()
 
