@@ -12,10 +12,10 @@ import typer
 from fiftyone_plugin.cli.console import as_json, notes, print_json, progress_bar, table
 from fiftyone_plugin.cli.datasets import open_dataset, open_view
 from fiftyone_plugin.errors import FieldError
-from fiftyone_plugin.values import Mode, RunConfig
+from fiftyone_plugin.values import Mode
 from sam_plugins.ports import Segmenter
 
-__all__ = ["ctrl_c", "run"]
+__all__ = ["ctrl_c", "model_of", "open_model", "run"]
 
 _STOPPED = 130
 _WORDS = {
@@ -64,7 +64,7 @@ def run(
             "a field, or --everything."
         )
     mode = Mode.EVERYTHING if everything else Mode.VIDEO if follow else Mode.PROMPTS
-    choices = choices_of({**params, **_model(ctx)}, mode)
+    choices = choices_of({**params, **model_of(ctx)}, mode)
     dataset = open_dataset(name)
 
     from fiftyone_plugin.operators.running import check, count, perform, report_of, sample_ids
@@ -86,7 +86,7 @@ def run(
         if choices.dry_run:
             result = count(dataset, ids, choices, progress=tell, stop=over.is_set).to_json()
         else:
-            segmenter = _opened(ctx, choices.config)
+            segmenter = open_model(ctx, choices.config.model, choices.config.precision)
             made, report = perform(
                 dataset, ids, choices, segmenter=segmenter, progress=tell, stop=over.is_set
             )
@@ -99,21 +99,21 @@ def run(
         raise typer.Exit(1)
 
 
-def _model(ctx: typer.Context) -> dict[str, str | None]:
+def model_of(ctx: typer.Context) -> dict[str, str | None]:
     """The model of the common options, or of the environment."""
     common = ctx.find_root().obj
     model = getattr(common, "model", None) or os.environ.get("SAM_PLUGINS_MODEL")
     return {"model": model, "precision": getattr(common, "precision", None)}
 
 
-def _opened(ctx: typer.Context, config: RunConfig) -> Segmenter:
+def open_model(ctx: typer.Context, model: str, precision: str) -> Segmenter:
     """The model, on the device and engine of the common options."""
     from sam_plugins import open_segmenter
 
     common = ctx.find_root().obj
     return open_segmenter(
-        config.model,
-        precision=config.precision,
+        model,
+        precision=precision,
         device=getattr(common, "device", None),
         engine=getattr(common, "engine", "auto"),
         store="default",

@@ -126,9 +126,10 @@ def check_attributes(
         If one is there, was not written by an evaluation of that name, and `overwrite` is not
         given.
     """
+    records = list_evaluations(dataset) if writes else []
     own = {
         (name, attribute)
-        for record in list_evaluations(dataset)
+        for record in records
         if record.key == key
         for name, attributes in record.writes.items()
         for attribute in attributes
