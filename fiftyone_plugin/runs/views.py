@@ -22,11 +22,12 @@ def run_counts(dataset: Any, run_id: str) -> dict[Status | None, int]:
 
     config = find_run(dataset, run_id).config
     field = config.label_field
-    mine = dataset.match(ViewField(run_field(field)) == run_id)
+    samples = pictures_of(dataset, config.mode)
+    mine = samples.match(ViewField(run_field(field)) == run_id)
     counts: dict[Status | None, int] = dict.fromkeys((*Status, None), 0)
     for value, count in mine.count_values(status_field(field)).items():
         counts[Status(value)] = count
-    counts[None] = len(pictures_of(dataset, config.mode)) - sum(counts.values())
+    counts[None] = len(samples) - sum(counts.values())
     return counts
 
 
