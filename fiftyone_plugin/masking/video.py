@@ -34,7 +34,6 @@ def follow_video(
     keys: Mapping[int, Sequence[AskedObject]],
     config: RunConfig,
     *,
-    numbers: Sequence[int] | None = None,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Iterator[Outcome]:
@@ -55,8 +54,6 @@ def follow_video(
     config
         Its thresholds; its box mode is used on key frames, where `EXPAND` is as `TIGHTEN`.
         Elsewhere an object has its mask's own box.
-    numbers
-        What the frames are called in sentences; by default they count from 0.
     progress
         Told after each step.
     stop
@@ -77,7 +74,6 @@ def follow_video(
         If a frame cannot be read.
     """
     size: Size = (source.shape[1], source.shape[2])
-    names = range(source.shape[0]) if numbers is None else numbers
     asked, said, refused = _sorted_out(keys, source.shape[0], size)
     yield from refused
     if not said:
@@ -90,8 +86,8 @@ def follow_video(
         elif isinstance(event, Lost):
             prompt_id = asked.nearest(event.object_id, event.frame).prompt_id
             reason = (
-                f"Not followed to frame {names[event.frame]} and beyond: {event.reason}. Ask for "
-                "it on a frame there to go on."
+                f"Not followed to this frame and beyond: {event.reason}. Ask for it on a frame "
+                "there to go on."
             )
             yield event.frame, UnansweredObject(prompt_id=prompt_id, reason=reason)
         elif progress is not None:

@@ -15,7 +15,7 @@ from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.runs.spool import Spool, spooling
 from fiftyone_plugin.runs.unfound import Unfound
 from fiftyone_plugin.storage import inline_bytes, room_for
-from fiftyone_plugin.values import AskedObject, MaskedObject, Status
+from fiftyone_plugin.values import AskedObject, MaskedObject, Status, UnansweredObject
 from sam_plugins import Progress
 from sam_plugins.ports import Segmenter
 
@@ -83,7 +83,7 @@ class FollowedVideo:
         with open_video(self._sample) as film, spooling() as spool:
             asked, refused = read_keys(self._sample, film.size, self._run.config)
             for number, each in refused:
-                self._unfound.add(number, "", each.reason)
+                self._unfound.add(number, None, each.reason)
             keys = self._in(film, asked)
             self._follow(segmenter, film, keys, spool, progress, stop)
             if stop():
@@ -109,9 +109,9 @@ class FollowedVideo:
     def _in(self, film: Film, asked: Keys) -> dict[int, Sequence[AskedObject]]:
         """What is asked by the place of its frame in the film; other frames cannot be asked."""
         places = {number: place for place, number in enumerate(film.numbers)}
-        for number in asked.keys() - places.keys():
+        for number in sorted(asked.keys() - places.keys()):
             for each in asked[number]:
-                self._unfound.add(number, _name(identity(each)), _NO_FRAME)
+                self._unfound.add(number, identity(each), _NO_FRAME)
         return {places[number]: asked[number] for number in asked if number in places}
 
     def _follow(
@@ -130,19 +130,17 @@ class FollowedVideo:
             film.source,
             keys,
             self._run.config,
-            numbers=film.numbers,
             progress=lambda made: progress(made, self._objects),
             stop=stop,
         )
         for place, outcome in outcomes:
             number = film.numbers[place]
-            if isinstance(outcome, MaskedObject) and outcome.asked is not None:
+            if isinstance(outcome, UnansweredObject):
+                self._unfound.add(number, who[outcome.prompt_id], outcome.reason)
+            elif outcome.asked is not None:
                 which = identity(outcome.asked)
                 spool.add(number, which, self._label(number, which[1], outcome, film))
                 self._objects += 1
-            else:
-                which = who[outcome.prompt_id]
-                self._unfound.add(number, _name(which), getattr(outcome, "reason", ""), lost=which)
 
     def _label(self, number: int, index: int, masked: MaskedObject, film: Film) -> dict[str, Any]:
         detection = detection_of(
@@ -214,11 +212,6 @@ class FollowedVideo:
                 "the frame, or ask for fewer objects."
             )
         return FrameWrite(number, tuple(labels), size)
-
-
-def _name(which: tuple[str, int]) -> str:
-    label, index = which
-    return f"{label} {index}" if label != "None" else f"Object {index}"
 
 
 def _incomplete(film: Film) -> list[str]:

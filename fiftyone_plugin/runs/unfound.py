@@ -6,47 +6,50 @@ from fiftyone_plugin.runs.documents import REASONS, joined
 
 __all__ = ["Unfound"]
 
+_KEPT = 2 * REASONS
+"""Reasons that are kept in memory."""
+
 _RANGES = 8
 """Ranges of frames that one sentence names."""
 
+Which = tuple[str, int]
+
 
 class Unfound:
-    """Reasons by object; equal ones become one sentence with all its frames.
-
-    Kept in memory are a few reasons, and of each the frames; more are only counted.
-    """
+    """Reasons by object; equal ones become one sentence with all its frames, others are counted."""
 
     def __init__(self) -> None:
-        self._frames: dict[tuple[str, str, tuple[str, int] | None], list[int]] = {}
+        self._frames: dict[tuple[Which | None, str], list[int]] = {}
         self._more = 0
 
-    def add(
-        self, number: int, name: str, reason: str, *, lost: tuple[str, int] | None = None
-    ) -> None:
+    def add(self, number: int, which: Which | None, reason: str) -> None:
         """Note one.
 
         Parameters
         ----------
         number
             The frame.
-        name
-            Of the object; empty where it is not known.
+        which
+            Label and index of the object, where they are known.
         reason
             A sentence.
-        lost
-            The object, if it was followed and ends there.
         """
-        key = (name, reason, lost)
+        key = (which, reason)
         if key in self._frames or len(self._frames) < _KEPT:
             self._frames.setdefault(key, []).append(number)
         else:
             self._more += 1
 
-    def forget(self, found: Callable[[int, tuple[str, int]], bool]) -> None:
-        """Leave ends out where the object was found after all, coming from another key frame."""
+    def forget(self, found: Callable[[int, Which], bool]) -> None:
+        """Leave frames out where the object was found after all, coming from another frame."""
         for key, numbers in list(self._frames.items()):
-            lost = key[2]
-            if lost is not None and all(found(number, lost) for number in numbers):
+            which = key[0]
+            if which is None:
+                continue
+            left = [number for number in numbers if not found(number, which)]
+            if left:
+                self._frames[key] = left
+            else:
                 del self._frames[key]
 
     def __bool__(self) -> bool:
@@ -55,18 +58,19 @@ class Unfound:
     def text(self, first: Sequence[str] = ()) -> str:
         """All of it, as the reason field holds it; `first` comes before."""
         sentences = list(first)
-        for (name, reason, lost), numbers in self._frames.items():
-            who = f"{name}: " if name else ""
-            where = "" if lost is not None else f" ({_ranges(numbers)})"
-            sentences.append(f"{who}{reason}{where}")
+        for (which, reason), numbers in self._frames.items():
+            who = f", {_name(which)}" if which is not None else ""
+            sentences.append(f"{_ranges(numbers)}{who}: {reason}")
         return joined(sentences + [""] * self._more)
 
 
-_KEPT = 2 * REASONS
+def _name(which: Which) -> str:
+    label, index = which
+    return f"{label} {index}" if label != str(None) else f"object {index}"
 
 
 def _ranges(numbers: Sequence[int]) -> str:
-    """As "frames 3, 5-9"."""
+    """As "Frames 3, 5-9"."""
     ranges: list[list[int]] = []
     for number in sorted(set(numbers)):
         if ranges and number == ranges[-1][1] + 1:
@@ -75,5 +79,5 @@ def _ranges(numbers: Sequence[int]) -> str:
             ranges.append([number, number])
     said = [f"{a}" if a == b else f"{a}-{b}" for a, b in ranges[:_RANGES]]
     left = sum(b - a + 1 for a, b in ranges[_RANGES:])
-    frames = "frame" if len(said) == 1 and "-" not in said[0] else "frames"
+    frames = "Frame" if len(set(numbers)) == 1 else "Frames"
     return f"{frames} {', '.join(said)}" + (f" and {left} more" if left else "")

@@ -82,7 +82,7 @@ def test_an_object_that_ends_is_told_with_the_frame_number(
     assert (report.partial, report.failed) == (1, 0)
     sample = dataset.first()
     assert sample.masks_status == Status.PARTIAL
-    assert sample.masks_reason.startswith("disc 2: Not followed to frame 6 and beyond: ")
+    assert sample.masks_reason.startswith("Frame 6, disc 2: Not followed to this frame and beyond")
     assert "\n" not in sample.masks_reason
     there = [n for n, f in sample.frames.items() if 2 in {d.index for d in f.masks.detections}]
     assert there == [1, 2, 3, 4, 5]
@@ -262,7 +262,9 @@ def test_boxes_of_every_frame_without_tracks_are_not_followed_each(
 def test_a_label_beyond_the_end_costs_no_other(make_video: Any, segmenter: Any) -> None:
     dataset = make_video({1: [(0, {})], FRAMES + 3: [(1, {})]})
     assert worked(dataset, segmenter)[1].partial == 1
-    assert f"(frame {FRAMES + 3})" in dataset.first().masks_reason
+    assert (
+        f"Frame {FRAMES + 3}, disc 2: The video has no such frame" in dataset.first().masks_reason
+    )
 
 
 def test_nothing_asked_is_nothing_done(make_video: Any, segmenter: Any) -> None:
@@ -277,3 +279,53 @@ def test_frames_dot_and_the_plain_name_are_one_run() -> None:
     plain = replace(CONFIG, label_field="masks")
     assert plain == CONFIG
     assert plain.run_id("x") == CONFIG.run_id("x")
+
+
+def test_what_is_left_out_is_told_with_its_frames_and_bounded(
+    make_video: Any, segmenter: Any, tmp_path: Path
+) -> None:
+    path = discs.write_video(tmp_path / "long.mp4", map(discs.picture, range(60)))
+    dataset = make_video({1: [(0, {"index": 1}), (1, {"index": 2})]}, path)
+    worked(dataset, segmenter, replace(CONFIG, min_area=5000))
+    reason = dataset.first().masks_reason
+    assert dataset.first().masks_status == Status.FAILED
+    assert reason.startswith("Frame")
+    assert "disc 1: " in reason
+    assert len(reason) < 20 * 600
+
+
+def test_an_end_that_another_frame_makes_good_is_not_told(
+    make_video: Any, nano: Any, tmp_path: Path
+) -> None:
+    """The disc is hidden on one frame, and asked for on both sides of it."""
+    shown = [(0,) if frame != 4 else () for frame in range(FRAMES)]
+    path = discs.write_video(tmp_path / "hidden.mp4", map(discs.picture, range(FRAMES), shown))
+    asked = {number: [(0, {"index": 1})] for number in (1, 8)}
+    dataset = make_video(asked, path)
+    worked(dataset, nano)
+    sample = dataset.first()
+    assert [number for number, frame in sample.frames.items() if frame.masks] == [
+        *(1, 2, 3, 4),
+        *(6, 7, 8, 9),
+    ]
+    assert all(each.startswith("Frame 5, disc 1") for each in sample.masks_reason.split("\n"))
+
+
+def test_videos_of_a_grouped_dataset_are_worked_on(
+    fiftyone_here: Any, make_dataset: Any, segmenter: Any, film: str
+) -> None:
+    fo = fiftyone_here
+    dataset = make_dataset(0, 1)
+    dataset.add_group_field("group", default="camera")
+    group = fo.Group()
+    camera = fo.Sample(filepath=film, group=group.element("camera"))
+    boxes = [fo.Detection(label="disc", bounding_box=discs.box(0, 0))]
+    camera.frames[1] = fo.Frame(boxes=fo.Detections(detections=boxes))
+    still = fo.Sample(filepath="/no/such.png", group=group.element("still"))
+    dataset.add_samples([camera, still], progress=False)
+    run = open_run(dataset, CONFIG, segmenter.info.model_id)
+    report = work_on(dataset, run, [camera.id, still.id], segmenter)
+    assert (report.done + report.partial, report.failed) == (1, 1)
+    assert run_counts(dataset, run.run_id)[None] == 0
+    delete_run(dataset, run.run_id)
+    assert not dataset.has_frame_field("masks")
