@@ -83,7 +83,7 @@ class _Decide(foo.Operator):
             }
             return _said(decided, self.verdict)
 
-        return run_work(ctx, work, lambda _: ctx.ops.reload_samples())
+        return run_work(ctx, work, self.resolve_output, lambda _: ctx.ops.reload_samples())
 
     def resolve_output(self, ctx: Any) -> Any:
         """What became of them."""
@@ -149,7 +149,7 @@ class UndoReview(foo.Operator):
                 labels=len(undone.labels),
             )
 
-        return run_work(ctx, work, lambda _: ctx.ops.reload_samples())
+        return run_work(ctx, work, self.resolve_output, lambda _: ctx.ops.reload_samples())
 
     def resolve_output(self, ctx: Any) -> Any:
         """What was taken back."""

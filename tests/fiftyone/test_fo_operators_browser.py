@@ -1,11 +1,17 @@
 """Prompts to masks in FiftyOne's real App, in a browser: the form, its errors, its progress."""
 
-import time
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.slow
+
+ABOVE = """element => {
+    const {left, top, width, height} = element.getBoundingClientRect();
+    const seen = document.elementFromPoint(left + width / 2, top + height / 2);
+    return element.contains(seen) || seen?.contains(element) ? "" : seen?.outerHTML.slice(0, 200);
+}"""
+"""What lies above the middle of an element, if anything does."""
 
 
 def test_a_form_is_filled_executed_and_answered(
@@ -34,10 +40,15 @@ def test_a_form_is_filled_executed_and_answered(
     execute.click()
     page.get_by_text("of 3 samples").wait_for()
     page.screenshot(path=shots / "operators-progress.png")
-    until = time.monotonic() + 240
-    while not dataset.has_field("masks") or dataset.count("masks.detections") < 6:
-        assert time.monotonic() < until, "the masks were not written"
-        page.wait_for_timeout(500)
-        dataset.reload()
-    page.wait_for_timeout(2000)
+    done = page.get_by_role("button", name="Done")
+    for label, number in (("Samples with masks", 3), ("Masks", 6)):
+        count = page.get_by_text(label, exact=True).locator("..").filter(has_text=str(number))
+        count.wait_for(timeout=240_000)
+        covered = count.evaluate(ABOVE)
+        assert not covered, (label, covered)
+    page.screenshot(path=shots / "operators-counts.png")
+    done.click()
+    page.locator("[role=dialog]").wait_for(state="detached")
     page.screenshot(path=shots / "operators-executed.png")
+    dataset.reload()
+    assert dataset.count("masks.detections") == 6
