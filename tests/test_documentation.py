@@ -49,7 +49,7 @@ def test_commands_of_the_readme_are_understood() -> None:
     lines = [line.split("#")[0].split() for line in blocks.splitlines()]
     shown = set()
     for words in (line for line in lines if line[:1] == ["sam-plugins"]):
-        if words[1] == "labelstudio":
+        if words[1] in {"labelstudio", "fiftyone"}:
             path = words[1:3]
         else:
             path = [next(word for word in words if word in COMMANDS)]

@@ -82,7 +82,9 @@ def test_wheel_holds_every_committed_file_of_its_packages(wheel: zipfile.ZipFile
     committed = {
         name.removeprefix("src/") for name in listed.stdout.splitlines() if (ROOT / name).exists()
     }
-    assert committed
+    # The panel's source is not run by anybody: its bundle is.
+    committed = {name for name in committed if not name.startswith("fiftyone_plugin/panel/")}
+    assert "fiftyone_plugin/dist/index.umd.js" in committed
     assert committed <= set(wheel.namelist())
 
 

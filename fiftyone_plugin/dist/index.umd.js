@@ -7,14 +7,18 @@
   var PANEL = "sam_reprompt";
   var PLUGIN = "@sam-plugins/sam";
   var LOOK_AGAIN = 100;
+  var PICTURE = "fo-sample-modal-plugin";
   var MODAL_SPACES = "fiftyone-modal-spaces";
   function useBeside() {
     const { spaces } = app.__fosp__.useSpaces(MODAL_SPACES);
-    const node = app.__fosp__.useSpaceNodes(MODAL_SPACES).find(({ type }) => type === PANEL);
+    const nodes = app.__fosp__.useSpaceNodes(MODAL_SPACES);
     React.useEffect(() => {
+      const node = nodes.find(({ type }) => type === PANEL);
+      const picture = nodes.find(({ type }) => type === PICTURE);
       const around = node?.parent;
-      if (node && around && spaces.canSplitLayout(around))
-        spaces.splitLayout(around, "horizontal", node);
+      if (!node || !around || !spaces.canSplitLayout(around)) return;
+      if (picture) spaces.setNodeActive(picture);
+      spaces.splitLayout(around, "horizontal", node);
     }, []);
   }
   function shownId(looker) {

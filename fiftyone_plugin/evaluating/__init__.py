@@ -4,8 +4,11 @@
 runs, and labels get attributes only where they are asked for; masks are never changed.
 """
 
+from fiftyone_plugin.evaluating.group_report import GroupReport
+from fiftyone_plugin.evaluating.groups import compare_groups
 from fiftyone_plugin.evaluating.mask_report import MaskReport
 from fiftyone_plugin.evaluating.masks import evaluate_masks
+from fiftyone_plugin.evaluating.measures import OF_MODELS, OF_PAIRS, OF_PICTURES, WORDS
 from fiftyone_plugin.evaluating.mistakes import MEANINGS, MistakeReport, find_label_mistakes
 from fiftyone_plugin.evaluating.prompting import ClickReport, evaluate_prompts
 from fiftyone_plugin.evaluating.records import (
@@ -15,6 +18,7 @@ from fiftyone_plugin.evaluating.records import (
 )
 from fiftyone_plugin.evaluating.settings import (
     ClickSettings,
+    GroupSettings,
     MaskSettings,
     mistake_settings,
     read_settings,
@@ -22,11 +26,18 @@ from fiftyone_plugin.evaluating.settings import (
 
 __all__ = [
     "MEANINGS",
+    "OF_MODELS",
+    "OF_PAIRS",
+    "OF_PICTURES",
+    "WORDS",
     "ClickReport",
     "ClickSettings",
+    "GroupReport",
+    "GroupSettings",
     "MaskReport",
     "MaskSettings",
     "MistakeReport",
+    "compare_groups",
     "delete_evaluation",
     "evaluate_masks",
     "evaluate_prompts",

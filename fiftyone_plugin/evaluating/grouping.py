@@ -1,14 +1,13 @@
 """Names of groups for objects: from any field of the samples, or any attribute of the labels."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fiftyone_plugin.errors import FieldError
-from fiftyone_plugin.evaluating.reading import Document
 from sam_plugins.evaluation import quantile_bins
 
 __all__ = ["NO_VALUE", "Grouping", "Groups", "grouping_of", "name_groups", "values_of"]
@@ -96,32 +95,13 @@ def grouping_of(dataset: Any, label_field: str, by: str) -> Grouping:
     return Grouping(path=path, attribute=attribute)
 
 
-def values_of(
-    dataset: Any,
-    grouping: Grouping,
-    sample_ids: Sequence[str],
-    labels: Sequence[Document],
-) -> list[Any]:
-    """The value of each object.
-
-    Parameters
-    ----------
-    dataset
-        A FiftyOne dataset.
-    grouping
-        What it is.
-    sample_ids
-        N ids: of each object's sample.
-    labels
-        N attributes of labels, as the database has them.
-    """
-    if grouping.attribute:
-        return [_inner(label, grouping.attribute) for label in labels]
+def values_of(dataset: Any, path: str, sample_ids: Sequence[str]) -> list[Any]:
+    """The value of a field of the samples, for each of N ids of samples."""
     wanted = list(dict.fromkeys(sample_ids))
     found: dict[str, Any] = {}
     for start in range(0, len(wanted), _SAMPLES_AT_ONCE):
         part = dataset.select(wanted[start : start + _SAMPLES_AT_ONCE])
-        found.update(zip(*part.values(["id", grouping.path]), strict=True))
+        found.update(zip(*part.values(["id", path]), strict=True))
     return [found.get(sample_id) for sample_id in sample_ids]
 
 
@@ -169,13 +149,6 @@ def name_groups(
             "name a field with fewer."
         )
     return groups
-
-
-def _inner(label: Mapping[str, Any], attribute: str) -> Any:
-    value: Any = label
-    for part in attribute.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def _listed(value: Any) -> Sequence[Any]:

@@ -30,6 +30,7 @@ __all__ = [
     "Document",
     "ReadSample",
     "Source",
+    "check_pictures",
     "open_source",
     "read_objects",
     "stopping",
@@ -198,6 +199,20 @@ def stopping(counts: Counts, stop: Stop | None) -> Callable[[], bool]:
     return asked
 
 
+def check_pictures(collection: Any) -> None:
+    """FieldError if a dataset or view shows something else than pictures, as patches or videos."""
+    if collection._is_generated:
+        raise FieldError(
+            "Expected samples, found patches, clips or frames of samples: evaluate the view that "
+            "they were made from, or their copy as a dataset of its own (clone)."
+        )
+    if collection.media_type == "video":
+        raise FieldError(
+            "Expected pictures, found videos: make a dataset of their frames first "
+            "(to_frames with sample_frames=True, then clone)."
+        )
+
+
 def open_source(collection: Any, fields: Sequence[str]) -> Source:
     """Check that the fields can be read, and make sure that the sizes of pictures are known.
 
@@ -220,16 +235,7 @@ def open_source(collection: Any, fields: Sequence[str]) -> Source:
         raise FieldError(f"Expected two fields to compare, found {fields[0]!r} twice.")
     for name in fields:
         check_detections(dataset, name)
-    if collection._is_generated:
-        raise FieldError(
-            "Expected samples, found patches, clips or frames of samples: evaluate the view that "
-            "they were made from, or their copy as a dataset of its own (clone)."
-        )
-    if collection.media_type == "video":
-        raise FieldError(
-            "Expected pictures, found videos: make a dataset of their frames first "
-            "(to_frames with sample_frames=True, then clone)."
-        )
+    check_pictures(collection)
     ids = sample_ids_of(collection)
     ensure_sizes(dataset, ids)
     shown: dict[str, frozenset[str]] = {}

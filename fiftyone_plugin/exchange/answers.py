@@ -39,6 +39,10 @@ Mask = tuple[NDArray[np.bool_], Box]
 UNKNOWN = "tasks of samples that the dataset does not have"
 NOT_A_BRUSH = "regions that are not drawn with the brush"
 TWICE = "regions with the id of another one of the same task"
+NOT_SHOWN = (
+    "tasks that were submitted without their pre-annotations, whose labels stay as they are: let "
+    "Label Studio use predictions to prelabel (Settings, Annotation), and submit them again"
+)
 NO_MASK = "labels without a readable mask, which stay in their own field only"
 
 
@@ -51,12 +55,17 @@ def import_answers(
 ) -> ImportReport:
     """Read Label Studio's JSON export of tasks that `export_masks` wrote.
 
-    Regions are the labels whose ids they have. One submitted as it was is accepted; one that was
-    changed has its new mask and is accepted, and the model's scores of the former mask go; a label
-    that was asked about and has no region is rejected, and keeps its mask; a region of another id
-    is a new label. Labels that were not asked about, and samples whose task nobody has submitted,
-    stay as they are. By default all that is written into a new field, and the one that was asked
-    about stays as it is; with `overwrite` and its own name it is changed in place.
+    Regions are the labels whose ids they have:
+
+    - submitted as it was: accepted;
+    - changed: has its new mask, without the model's scores of the former one, and is accepted;
+    - asked about and gone: rejected, and keeps its mask, unless the annotation was begun without
+      the pre-annotations;
+    - of another id: a new label, accepted.
+
+    Labels that were not asked about, and samples whose task nobody has submitted, stay as they are.
+    By default all that is written into a new field, and the one that was asked about stays as it
+    is; with `overwrite` and its own name it is changed in place.
 
     Parameters
     ----------
@@ -172,11 +181,14 @@ class _Merged:
     def merge(self, regions: Sequence[Mapping[str, Any]]) -> None:
         """Put the regions and the labels together."""
         answered = self._by_label(regions)
+        shown = self.answer.shown or any(each in answered for each in self.answer.asked)
+        if not shown and self.answer.asked:
+            self._say(NOT_SHOWN)
         for document in self.before.labels:
             label_id = str(document["_id"])
             if label_id in answered:
                 self._answered(document, answered.pop(label_id))
-            elif label_id in self.answer.asked:
+            elif shown and label_id in self.answer.asked:
                 self._count("rejected")
                 self._keep({**document, REVIEW: Review.REJECTED.value})
             else:

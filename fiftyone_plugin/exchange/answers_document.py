@@ -29,12 +29,16 @@ class Answer:
     regions
         Of the annotation that counts: the one marked as ground truth, else the last that was
         submitted. None where there is none: nobody has answered, or it was skipped.
+    shown
+        Whether the annotation began with the pre-annotations. Label Studio's page may open a task
+        without them, and what somebody did not see was not taken away.
     """
 
     sample_id: str
     field: str
     asked: tuple[str, ...]
     regions: tuple[Mapping[str, Any], ...] | None
+    shown: bool = False
 
 
 def read_tasks(path: Path, max_bytes: int) -> list[Any]:
@@ -115,6 +119,7 @@ def answer_of(task: Mapping[str, Any]) -> Answer:
         field=field,
         asked=tuple(asked),
         regions=None if regions is None else tuple(regions),
+        shown=chosen is not None and chosen.get("parent_prediction") is not None,
     )
 
 

@@ -36,10 +36,10 @@ SAMPLE_KEY = "fiftyone_sample"
 LABELS_KEY = "fiftyone_labels"
 FIELD_KEY = "fiftyone_field"
 DATASET_KEY = "fiftyone_dataset"
+MODELS_KEY = "fiftyone_models"
 
 NOTHING_ASKED = "pictures with nothing to ask about"
 ELSEWHERE = "pictures outside of the folder that Label Studio serves"
-SEVERAL = "several models"
 
 
 class TasksWriter:
@@ -137,9 +137,10 @@ class TasksWriter:
             return None
 
     def _task(self, picture: ExchangedPicture, place: str) -> dict[str, Any]:
+        models = {each.attributes.get(MODEL_ID) for each in picture.objects} - {None}
         scores = [each.confidence for each in picture.objects if each.confidence is not None]
         prediction: dict[str, Any] = {
-            "model_version": self._model(picture.objects),
+            "model_version": model_version(self._settings.label_field),
             "result": [_region(each, picture.size) for each in picture.objects],
         }
         if scores:
@@ -151,16 +152,19 @@ class TasksWriter:
                 LABELS_KEY: [each.label_id for each in picture.objects],
                 FIELD_KEY: self._settings.label_field,
                 DATASET_KEY: self._dataset_name,
+                MODELS_KEY: sorted(map(str, models)),
                 "filepath": str(picture.path),
             },
             "predictions": [prediction],
         }
 
-    def _model(self, objects: Sequence[ExchangedObject]) -> str:
-        models = {each.attributes.get(MODEL_ID) for each in objects} - {None}
-        if len(models) > 1:
-            return SEVERAL
-        return str(next(iter(models), f"FiftyOne field {self._settings.label_field}"))
+
+def model_version(label_field: str) -> str:
+    """The version of all pre-annotations of an export: Label Studio shows those of one only.
+
+    The hashes of the models that made the masks are in the tasks' data.
+    """
+    return f"fiftyone {label_field}"
 
 
 def label_config(classes: Sequence[str]) -> str:

@@ -72,6 +72,8 @@ class FieldWriter:
         self._most_inline = max_inline_bytes
         own = hashlib.sha256(f"{dataset._doc.id}\0{field}".encode()).hexdigest()[:16]
         self._files = MaskFiles(files_folder(dataset, field, folder), f"import_{own}")
+        declared = dataset.get_field(f"{field}.detections").field.get_field_schema()
+        self._declared: Mapping[str, Any] = declared
         self._batch: list[_Write] = []
         self._bytes = 0
         self.lost: list[str] = []
@@ -204,7 +206,9 @@ class FieldWriter:
         import fiftyone.core.labels as fol
 
         crop, box = rle_to_crop(each.segmentation)
-        values: dict[str, Any] = {**each.attributes, "area": each.area}
+        values = {k: v for k, v in each.attributes.items() if self._fits(k, v)}
+        if self._fits("area", each.area):
+            values["area"] = each.area
         if inline or crop.size == 1:  # a file of a single pixel is refused as a picture
             values["mask"] = np.ascontiguousarray(crop, dtype=bool)
         else:
@@ -221,6 +225,16 @@ class FieldWriter:
         )
         label: dict[str, Any] = detection.to_dict()
         return label
+
+    def _fits(self, name: str, value: Any) -> bool:
+        """Whether an attribute is of the type that the dataset declares for it, if it does."""
+        known = self._declared.get(name)
+        try:
+            if known is not None:
+                known.validate(value)
+        except Exception:  # of MongoEngine, or whatever a strange value provokes in it
+            return False
+        return True
 
     def _identity(self, sample_id: str, number: int) -> str:
         """An id that follows from the place, so that importing again writes the same label."""

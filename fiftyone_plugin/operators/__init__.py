@@ -28,6 +28,7 @@ MODULES = (
     "fiftyone_plugin.operators.evaluate_masks",
     "fiftyone_plugin.operators.evaluate_prompts",
     "fiftyone_plugin.operators.find_mistakes",
+    "fiftyone_plugin.operators.compare_groups",
 )
 """Each has a list `OPERATORS` of Operator and Panel classes."""
 

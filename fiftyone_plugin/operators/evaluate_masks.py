@@ -9,6 +9,7 @@ from fiftyone.operators import types
 from fiftyone_plugin.evaluating import MaskSettings, evaluate_masks, read_settings
 from fiftyone_plugin.operators import evaluating_parts as parts
 from fiftyone_plugin.operators import form
+from fiftyone_plugin.operators.listing import button, listed
 from fiftyone_plugin.operators.sentences import add_masks_field
 from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
@@ -25,8 +26,11 @@ class EvaluateMasks(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return parts.config_of(
-            "evaluate_masks", TITLE, "How good the masks of a field are against known ones."
+        return listed(
+            "evaluate_masks",
+            TITLE,
+            "How good the masks of a field are against known ones.",
+            risk=types.RiskLevel.LOW,
         )
 
     def resolve_input(self, ctx: Any) -> Any:
@@ -65,7 +69,7 @@ class EvaluateMasks(foo.Operator):
 
     def resolve_placement(self, ctx: Any) -> Any:
         """A button above the grid."""
-        return parts.placement(TITLE, "straighten")
+        return button(TITLE, "straighten")
 
 
 def _add_settings(inputs: Any, params: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from fiftyone_plugin.models import segmenter_for
 from fiftyone_plugin.operators import evaluating_parts as parts
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.choices import MODEL_FILE
+from fiftyone_plugin.operators.listing import button, listed
 from fiftyone_plugin.operators.sentences import add_masks_field
 from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
@@ -28,10 +29,11 @@ class EvaluatePrompts(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return parts.config_of(
+        return listed(
             "evaluate_prompts",
             TITLE,
             "How well a model answers one click on, and the box of, each known object.",
+            risk=types.RiskLevel.LOW,
         )
 
     def resolve_input(self, ctx: Any) -> Any:
@@ -77,7 +79,7 @@ class EvaluatePrompts(foo.Operator):
 
     def resolve_placement(self, ctx: Any) -> Any:
         """A button above the grid."""
-        return parts.placement(TITLE, "ads_click")
+        return button(TITLE, "ads_click")
 
 
 def _settings(params: Mapping[str, Any]) -> ClickSettings:

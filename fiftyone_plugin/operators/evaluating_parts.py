@@ -15,39 +15,13 @@ __all__ = [
     "add_key",
     "add_more",
     "add_other_masks",
-    "config_of",
     "field_of",
-    "placement",
     "table_of",
     "text_of",
     "with_table",
 ]
 
 _MARKDOWN = "markdown"
-
-
-def config_of(name: str, title: str, description: str) -> Any:
-    """What FiftyOne lists an operator as."""
-    import fiftyone.operators as foo
-
-    return foo.OperatorConfig(
-        name=name,
-        label=f"{title} (sam-plugins)",
-        description=description,
-        dynamic=True,
-        execute_as_generator=True,
-        allow_immediate_execution=True,
-        allow_delegated_execution=True,
-        risk_level=types.RiskLevel.LOW,
-    )
-
-
-def placement(title: str, icon: str) -> Any:
-    """A button above the grid."""
-    return types.Placement(
-        types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
-        types.Button(label=title, icon=icon, prompt=True),
-    )
 
 
 def add_other_masks(

@@ -11,6 +11,7 @@ from fiftyone_plugin.exchange import Format, Pictures, Review, export_masks
 from fiftyone_plugin.exchange.choices import export_settings_of
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.exchanging import exchanged
+from fiftyone_plugin.operators.listing import listed
 from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
 from sam_plugins.errors import SamPluginsError
@@ -43,15 +44,10 @@ class ExportMasks(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return foo.OperatorConfig(
-            name="export_masks",
-            label=f"{TITLE} (sam-plugins)",
-            description="Write the masks of a field as files: to train with, or to decide on.",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.HIGH,
+        return listed(
+            "export_masks",
+            TITLE,
+            "Write the masks of a field as files: to train with, or to decide on.",
         )
 
     def resolve_input(self, ctx: Any) -> Any:

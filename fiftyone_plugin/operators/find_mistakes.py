@@ -9,6 +9,7 @@ from fiftyone.operators import types
 from fiftyone_plugin.evaluating import find_label_mistakes, mistake_settings
 from fiftyone_plugin.operators import evaluating_parts as parts
 from fiftyone_plugin.operators import form
+from fiftyone_plugin.operators.listing import button, listed
 from fiftyone_plugin.operators.sentences import add_masks_field, sentences
 from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
@@ -35,8 +36,11 @@ class FindMistakes(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return parts.config_of(
-            "find_mistakes", TITLE, "Labels that a model contradicts, worst first, with reasons."
+        return listed(
+            "find_mistakes",
+            TITLE,
+            "Labels that a model contradicts, worst first, with reasons.",
+            risk=types.RiskLevel.LOW,
         )
 
     def resolve_input(self, ctx: Any) -> Any:
@@ -75,7 +79,7 @@ class FindMistakes(foo.Operator):
 
     def resolve_placement(self, ctx: Any) -> Any:
         """A button above the grid."""
-        return parts.placement(TITLE, "troubleshoot")
+        return button(TITLE, "troubleshoot")
 
 
 def _add_thresholds(inputs: Any) -> None:

@@ -10,6 +10,7 @@ from fiftyone_plugin.exchange import Format, import_answers, import_masks
 from fiftyone_plugin.exchange.choices import import_settings_of
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.exchanging import exchanged
+from fiftyone_plugin.operators.listing import listed
 from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
 from sam_plugins.errors import SamPluginsError
@@ -31,15 +32,10 @@ class ImportMasks(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return foo.OperatorConfig(
-            name="import_masks",
-            label=f"{TITLE} (sam-plugins)",
-            description="Read masks of files into a field; samples are found by file names.",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.HIGH,
+        return listed(
+            "import_masks",
+            TITLE,
+            "Read masks of files into a field; samples are found by file names.",
         )
 
     def resolve_input(self, ctx: Any) -> Any:

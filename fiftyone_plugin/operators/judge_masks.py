@@ -7,6 +7,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_plugin.operators import form
+from fiftyone_plugin.operators.listing import button, listed
 from fiftyone_plugin.operators.sentences import add_masks_field, field_of, result_of, sentences
 from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.quality import (
@@ -48,15 +49,11 @@ class JudgeMasks(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return foo.OperatorConfig(
-            name="judge_masks",
-            label=f"{TITLE} (sam-plugins)",
-            description="Find what speaks against masks, and save a view of each kind.",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.LOW,
+        return listed(
+            "judge_masks",
+            TITLE,
+            "Find what speaks against masks, and save a view of each kind.",
+            risk=types.RiskLevel.LOW,
         )
 
     def resolve_input(self, ctx: Any) -> Any:
@@ -103,10 +100,7 @@ class JudgeMasks(foo.Operator):
 
     def resolve_placement(self, ctx: Any) -> Any:
         """A button above the grid."""
-        return types.Placement(
-            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
-            types.Button(label=TITLE, icon="rule", prompt=True),
-        )
+        return button(TITLE, "rule")
 
 
 def _add_thresholds(inputs: Any, params: Mapping[str, Any]) -> None:

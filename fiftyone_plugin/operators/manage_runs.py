@@ -9,6 +9,7 @@ from fiftyone.operators import types
 
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.operators import form
+from fiftyone_plugin.operators.listing import listed
 from fiftyone_plugin.operators.results import outputs_of
 from fiftyone_plugin.operators.running import go_on, report_of
 from fiftyone_plugin.operators.streaming import run_work
@@ -70,15 +71,10 @@ class ManageRuns(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return foo.OperatorConfig(
-            name="manage_runs",
-            label=f"{TITLE} (sam-plugins)",
-            description="See what each run has done; continue, retry or delete one.",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.HIGH,
+        return listed(
+            "manage_runs",
+            TITLE,
+            "See what each run has done; continue, retry or delete one.",
         )
 
     def resolve_input(self, ctx: Any) -> Any:

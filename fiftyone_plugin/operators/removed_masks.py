@@ -9,6 +9,7 @@ from fiftyone.operators import types
 
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.operators import form
+from fiftyone_plugin.operators.listing import listed
 from fiftyone_plugin.operators.sentences import (
     add_masks_field,
     field_of,
@@ -42,15 +43,10 @@ class RemoveRejected(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return foo.OperatorConfig(
-            name="remove_rejected",
-            label="Remove rejected masks (sam-plugins)",
-            description="Take rejected masks out; they can be put back until they are purged.",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.HIGH,
+        return listed(
+            "remove_rejected",
+            "Remove rejected masks",
+            "Take rejected masks out; they can be put back until they are purged.",
         )
 
     def resolve_input(self, ctx: Any) -> Any:
@@ -99,15 +95,10 @@ class RemovedMasks(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return foo.OperatorConfig(
-            name="removed_masks",
-            label="Removed masks (sam-plugins)",
-            description="Put back masks that were removed or merged, or forget them for good.",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.HIGH,
+        return listed(
+            "removed_masks",
+            "Removed masks",
+            "Put back masks that were removed or merged, or forget them for good.",
         )
 
     def resolve_input(self, ctx: Any) -> Any:

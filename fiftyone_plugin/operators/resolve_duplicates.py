@@ -9,6 +9,7 @@ from fiftyone.operators import types
 
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.operators import form
+from fiftyone_plugin.operators.listing import listed
 from fiftyone_plugin.operators.sentences import (
     add_masks_field,
     add_reviewer,
@@ -55,15 +56,10 @@ class ResolveDuplicates(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return foo.OperatorConfig(
-            name="resolve_duplicates",
-            label=f"{TITLE} (sam-plugins)",
-            description="Keep the best of duplicate masks, merge them, or reject the others.",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.HIGH,
+        return listed(
+            "resolve_duplicates",
+            TITLE,
+            "Keep the best of duplicate masks, merge them, or reject the others.",
         )
 
     def resolve_input(self, ctx: Any) -> Any:

@@ -7,6 +7,7 @@ from fiftyone.operators import types
 
 from fiftyone_plugin.errors import ReviewError
 from fiftyone_plugin.operators import form
+from fiftyone_plugin.operators.listing import listed
 from fiftyone_plugin.operators.sentences import (
     add_masks_field,
     add_reviewer,
@@ -34,15 +35,13 @@ class _Decide(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return foo.OperatorConfig(
-            name=self.operator,
-            label=f"{self.title} (sam-plugins)",
-            description="Of the masks that are selected in the App; undo takes it back.",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
+        return listed(
+            self.operator,
+            self.title,
+            "Of the masks that are selected in the App; undo takes it back.",
+            risk=types.RiskLevel.LOW,
+            delegated=False,
             icon=self.icon,
-            risk_level=types.RiskLevel.LOW,
         )
 
     def resolve_input(self, ctx: Any) -> Any:
@@ -117,15 +116,13 @@ class UndoReview(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return foo.OperatorConfig(
-            name="undo_review",
-            label="Undo review (sam-plugins)",
-            description="Take back your last decision about masks; again for the one before.",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
+        return listed(
+            "undo_review",
+            "Undo review",
+            "Take back your last decision about masks; again for the one before.",
+            risk=types.RiskLevel.LOW,
+            delegated=False,
             icon="undo",
-            risk_level=types.RiskLevel.LOW,
         )
 
     def resolve_input(self, ctx: Any) -> Any:

@@ -7,6 +7,7 @@ from fiftyone.operators import types
 
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.choices import RunChoices, choices_of
+from fiftyone_plugin.operators.listing import button, listed
 from fiftyone_plugin.operators.results import outputs_of
 from fiftyone_plugin.operators.running import check, count, perform, report_of, sample_ids
 from fiftyone_plugin.operators.streaming import run_work
@@ -30,15 +31,11 @@ class SegmentOperator(foo.Operator):
     @property
     def config(self) -> Any:
         """What FiftyOne lists it as."""
-        return foo.OperatorConfig(
-            name=self.operator,
-            label=f"{self.title} (sam-plugins)",
-            description=self.description,
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.MEDIUM,
+        return listed(
+            self.operator,
+            self.title,
+            self.description,
+            risk=types.RiskLevel.MEDIUM,
         )
 
     def ask(self, inputs: Any, dataset: Any, params: dict[str, Any]) -> None:
@@ -92,7 +89,4 @@ class SegmentOperator(foo.Operator):
 
     def resolve_placement(self, ctx: Any) -> Any:
         """A button above the grid."""
-        return types.Placement(
-            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
-            types.Button(label=self.title, icon=self.icon, prompt=True),
-        )
+        return button(self.title, self.icon)

@@ -33,8 +33,6 @@ class PanelHands:
         self.name = name
         self.errors: list[str] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        advertisement = page.get_by_text("Dismiss", exact=True)
-        page.add_locator_handler(advertisement, lambda button: button.click())
 
     def open(self, dataset: Any, sample_id: str, *, wait: str = "ready") -> None:
         """Open a sample and the panel, and wait until the picture is prepared."""
@@ -44,7 +42,10 @@ class PanelHands:
     def open_from_grid(self, dataset: Any) -> None:
         """Open the first sample from the grid, from where the App can turn to the next."""
         self.page.goto(self.app.dataset_url(dataset))
+        advertisement = self.page.get_by_text("Dismiss", exact=True)
+        self.page.add_locator_handler(advertisement, lambda button: button.click())
         self.page.locator("[data-cy=fo-grid] [data-cy=looker]").first.click()
+        self.page.remove_locator_handler(advertisement)
         self._open_panel("ready")
 
     def _open_panel(self, wait: str) -> None:

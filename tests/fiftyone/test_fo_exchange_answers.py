@@ -98,7 +98,8 @@ def test_tasks_ask_about_unsure_masks_and_say_what_they_are(dataset, tmp_path):
     assert task["data"]["fiftyone_sample"] == dataset.first().id
     assert task["data"]["fiftyone_labels"] == [each.id for each in labels[:4]]
     (prediction,) = task["predictions"]
-    assert (prediction["score"], prediction["model_version"]) == (0.25, MODEL)
+    assert (prediction["score"], prediction["model_version"]) == (0.25, "fiftyone masks")
+    assert task["data"]["fiftyone_models"] == [MODEL]
     regions = prediction["result"]
     assert [each["id"] for each in regions] == [each.id for each in labels[:4]]
     assert [each.get("score") for each in regions] == [0.5, 0.25, None, 0.75]
@@ -178,6 +179,18 @@ def test_answers_accept_correct_reject_and_add(dataset, tmp_path):
         assert (new.label, new.mask.shape, new["review"]) == ("bird", (3, 4), "accepted")
 
 
+def test_what_nobody_was_shown_is_not_rejected(dataset, tmp_path):
+    _, tasks = exported(dataset, tmp_path)
+    drawn = region_of(np.ones((3, 4)), 5, 30, id="drawn")
+    path = submitted(tmp_path, tasks, lambda regions: [drawn])
+    report, _ = back(dataset, path)
+    assert (report.accepted, report.rejected, report.added) == (0, 0, 1)
+    assert any("without their pre-annotations" in reason for reason in report.reasons)
+    path = submitted(tmp_path, tasks, lambda regions: [drawn], parent_prediction=7)
+    report, _ = back(dataset, path, overwrite=True)
+    assert (report.accepted, report.rejected, report.added) == (0, 4, 1)
+
+
 def test_in_place_only_with_consent_and_what_was_not_asked_stays(dataset, tmp_path):
     _, tasks = exported(dataset, tmp_path)
     path = submitted(tmp_path, tasks, lambda regions: regions[:1])
@@ -230,7 +243,7 @@ def test_ground_truth_counts_before_the_last_annotation(dataset, tmp_path):
     (annotation,) = document[0]["annotations"]
     document[0]["annotations"] = [
         {**annotation, "updated_at": "2026-01-01", "ground_truth": True},
-        {**annotation, "result": [], "updated_at": "2026-02-01"},
+        {**annotation, "result": [], "updated_at": "2026-02-01", "parent_prediction": 1},
     ]
     path.write_text(json.dumps(document))
     report, _ = back(dataset, path)

@@ -1,5 +1,6 @@
 """Exports: which masks leave, names that no two share, and folders that continue."""
 
+import gc
 import json
 import os
 
@@ -12,7 +13,7 @@ from fiftyone_plugin.errors import ExchangeError, FieldError
 from fiftyone_plugin.exchange import ExportSettings, Format, Pictures, Review, export_masks
 from fiftyone_plugin.exchange.export_folder import ExportFolder
 from fiftyone_plugin.exchange.pictures import export_names
-from fiftyone_plugin.exchange.values import ExportReport
+from fiftyone_plugin.exchange.values import ExchangedPicture, ExportReport
 from sam_plugins.evaluation import load_labelled, read_folder
 
 SIZE = (40, 60)
@@ -213,6 +214,28 @@ def test_yolo_lines_end_with_a_score_only_where_asked(dataset, tmp_path):
         lines = labels.read_text().splitlines()
         assert len(lines) == 4
         assert lines[0].endswith(" 0.5") is scores
+
+
+@pytest.mark.parametrize("format", list(Format))
+def test_one_sample_at_a_time_is_in_memory(dataset, tmp_path, format):
+    path = dataset.first().filepath
+    samples = []
+    for number in range(30):
+        sample = dataset.first().copy()
+        sample.filepath = f"{path.removesuffix('.jpg')}-{number}.jpg"
+        os.link(path, sample.filepath)
+        samples.append(sample)
+    dataset.add_samples(samples, progress=False)
+    held, said = [], []
+
+    def tell(made):
+        said.append((made.done, made.total))
+        held.append(sum(type(each) is ExchangedPicture for each in gc.get_objects()))
+
+    settings = ExportSettings(format=format, label_field="masks", folder=tmp_path / "out")
+    export_masks(dataset, settings, progress=tell)
+    assert said == [(number, 32) for number in range(1, 33)]
+    assert max(held) <= 2
 
 
 @pytest.mark.slow

@@ -133,6 +133,22 @@ def test_a_hostile_document_sets_no_attribute_that_means_something_else(dataset,
         assert not label.has_field(name)
 
 
+def test_attributes_of_another_type_than_the_dataset_declares_are_left_out(dataset, tmp_path):
+    typed = [(1, {"colour": "red", "size": 3}), (1, {"colour": 3, "size": 4})]
+    read(dataset, tmp_path, coco([("a.png", {})], typed))
+    schema = dataset.get_field_schema(flat=True)
+    assert "got.detections.size" in schema
+    typed = [(1, {"size": "large", "colour": "blue"})]
+    read(dataset, tmp_path, coco([("a.png", {})], typed), overwrite=True)
+    sample = dataset.first()
+    sample.reload()
+    (label,) = sample["got"].detections
+    assert label["colour"] == "blue"
+    assert not label.has_field("size") or label["size"] is None
+    label["size"] = 5
+    sample.save()
+
+
 def test_a_sample_id_in_a_document_counts_only_where_its_name_fits(dataset, tmp_path):
     a, one, two = dataset.values("id")
     images = [("a.png", {"sample_id": two}), ("b.png", {"sample_id": one})]

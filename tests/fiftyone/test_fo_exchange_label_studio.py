@@ -36,11 +36,17 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture
-def label_studio(require: Any, request: pytest.FixtureRequest) -> Any:
-    """A client of a Label Studio that runs."""
+def programs(require: Any, request: pytest.FixtureRequest) -> Any:
+    """A Label Studio that runs, its client and its folder of files."""
     require("label_studio", find_label_studio() is not None)
-    programs = request.getfixturevalue("started")
-    assert programs.label_studio.url
+    found = request.getfixturevalue("started")
+    assert found.label_studio.url
+    return found
+
+
+@pytest.fixture
+def label_studio(programs: Any) -> Any:
+    """A client of it."""
     return programs.client
 
 
@@ -117,3 +123,54 @@ def test_masks_go_to_label_studio_and_the_answers_come_back(label_studio, datase
         assert pixels[labels[2].id] == pixels[new.pop()] == whole.tobytes()
         assert answers[labels[1].id].label == "d\u00f6g & <cow>"
         assert answers[labels[3].id].label is None
+
+
+@pytest.mark.slow
+def test_what_the_page_submits_unchanged_is_accepted(programs, chromium, dataset, tmp_path, shots):
+    from browser_hands import BrowserHands
+
+    served = programs.files / "fiftyone"
+    for sample in dataset:
+        place = served / Path(sample.filepath).name
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(Path(sample.filepath).read_bytes())
+        sample.filepath = str(place)
+        sample.save()
+    out = tmp_path / "tasks"
+    settings = ExportSettings(
+        format=Format.LABEL_STUDIO,
+        label_field="masks",
+        folder=out,
+        image_root=str(programs.files),
+    )
+    export_masks(dataset, settings)
+    client = programs.client
+    config = (out / "label_config.xml").read_text()
+    project = int(client.create_project("Submitted as it is", config)["id"])
+    client.post("/api/storages/localfiles", {"project": project, "path": str(served)})
+    numbers = client.import_tasks(project, json.loads((out / "tasks.json").read_text()))
+    client.patch(f"/api/projects/{project}/", {"model_version": "fiftyone masks"})
+    hands = BrowserHands(chromium, programs.label_studio.url, shots, "from-fiftyone")
+    try:
+        hands.log_in(programs.access.email, programs.access.password)
+        for number in numbers:
+            hands.open_task(project, number)
+            if "fiftyone masks" not in hands.said():  # its first page may come without predictions
+                hands.reload()
+            hands.shot("opened")
+            hands.submit()
+            hands.shot("submitted")
+    finally:
+        hands.shot("end")
+        hands.close()
+    document = client.get(f"/api/projects/{project}/export", {"exportType": "JSON"})
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps(document))
+    report = import_answers(
+        dataset, ImportSettings(format=Format.LABEL_STUDIO, source=path, label_field="")
+    )
+    counts = (report.accepted, report.corrected, report.rejected, report.added)
+    assert counts == (8, 0, 0, 0), report.reasons
+    for sample in dataset:
+        before = [each["pixels"] for each in known(sample, "masks", SIZE)]
+        assert [each["pixels"] for each in known(sample, "masks_answers", SIZE)] == before

@@ -81,7 +81,7 @@ def counts(dataset: Any) -> dict[Status | None, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2400)
 def test_a_thousand_pictures_delegated_killed_and_resumed(
     thousand: Any, fiftyone_environment: dict[str, str], fiftyone_folder: Path, tmp_path: Path
 ) -> None:
@@ -90,7 +90,7 @@ def test_a_thousand_pictures_delegated_killed_and_resumed(
     first = delegate(dataset)
     kill_at = int(np.random.default_rng(7).integers(200, 500))
     with launchers(1, fiftyone_environment, tmp_path) as (launcher,):
-        wait_until(lambda: counts(dataset).get(Status.DONE, 0) >= kill_at, "the first part")
+        wait_until(lambda: counts(dataset).get(Status.DONE, 0) >= kill_at, "the first part", 900)
         assert states([first]) == ["running"]
         launcher.kill()
     before = counts(dataset)[Status.DONE]
@@ -101,7 +101,7 @@ def test_a_thousand_pictures_delegated_killed_and_resumed(
     folder = tmp_path / "again"
     folder.mkdir()
     with launchers(1, fiftyone_environment, folder):
-        wait_until(lambda: set(states([second])) <= DONE, "the rest", 900)
+        wait_until(lambda: set(states([second])) <= DONE, "the rest", 1200)
     assert states([second]) == ["completed"], (folder / "launcher-0.log").read_text()[-3000:]
 
     assert len(list_runs(dataset)) == 1

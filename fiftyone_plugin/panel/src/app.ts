@@ -58,6 +58,7 @@ interface Globals {
   __fosp__: {
     useSpaces(id: string): {
       spaces: {
+        setNodeActive(node: SpaceNode): void;
         canSplitLayout(node: SpaceNode): boolean;
         splitLayout(node: SpaceNode, layout: "horizontal" | "vertical", moved: SpaceNode): void;
       };
@@ -78,16 +79,20 @@ export const React = app.React;
 export const PANEL = "sam_reprompt";
 const PLUGIN = "@sam-plugins/sam";
 const LOOK_AGAIN = 100; // milliseconds
+const PICTURE = "fo-sample-modal-plugin"; // the App's own panel, which shows the sample
 const MODAL_SPACES = "fiftyone-modal-spaces";
 
 /** A hook: once, moves the panel beside the picture where it would cover it. */
 export function useBeside(): void {
   const { spaces } = app.__fosp__.useSpaces(MODAL_SPACES);
-  const node = app.__fosp__.useSpaceNodes(MODAL_SPACES).find(({ type }) => type === PANEL);
+  const nodes = app.__fosp__.useSpaceNodes(MODAL_SPACES);
   React.useEffect(() => {
+    const node = nodes.find(({ type }) => type === PANEL);
+    const picture = nodes.find(({ type }) => type === PICTURE);
     const around = node?.parent;
-    if (node && around && spaces.canSplitLayout(around))
-      spaces.splitLayout(around, "horizontal", node);
+    if (!node || !around || !spaces.canSplitLayout(around)) return;
+    if (picture) spaces.setNodeActive(picture); // else whichever panel is the last would show
+    spaces.splitLayout(around, "horizontal", node);
   }, []);
 }
 
