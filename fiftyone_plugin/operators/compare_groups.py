@@ -86,7 +86,7 @@ class CompareGroups(foo.Operator):
             view = ctx.target_view(require_flat=True)
             return compared(view, ctx.params, lambda: segmenter_of(ctx.params), progress, stop)
 
-        return run_work(ctx, work)
+        return run_work(ctx, work, self.resolve_output)
 
     def resolve_output(self, ctx: Any) -> Any:
         """What may be said of each group, and the table."""

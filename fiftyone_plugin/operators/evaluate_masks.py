@@ -61,7 +61,7 @@ class EvaluateMasks(foo.Operator):
             view = ctx.target_view(require_flat=True)
             return evaluated(view, ctx.params, progress, stop)
 
-        return run_work(ctx, work)
+        return run_work(ctx, work, self.resolve_output)
 
     def resolve_output(self, ctx: Any) -> Any:
         """The numbers, and the table of classes."""

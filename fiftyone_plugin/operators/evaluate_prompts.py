@@ -71,7 +71,7 @@ class EvaluatePrompts(foo.Operator):
             view = ctx.target_view(require_flat=True)
             return asked(view, ctx.params, segmenter_of(ctx.params), progress, stop)
 
-        return run_work(ctx, work)
+        return run_work(ctx, work, self.resolve_output)
 
     def resolve_output(self, ctx: Any) -> Any:
         """The numbers, and the table of classes."""

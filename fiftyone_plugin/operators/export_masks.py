@@ -75,7 +75,7 @@ class ExportMasks(foo.Operator):
             view = ctx.target_view(require_flat=True)
             return export_masks(view, settings, progress=progress, stop=stop).to_json()
 
-        return run_work(ctx, work)
+        return run_work(ctx, work, self.resolve_output)
 
     def resolve_output(self, ctx: Any) -> Any:
         """What is there now, and what was left out."""

@@ -71,7 +71,7 @@ class FindMistakes(foo.Operator):
         def work(progress: Tell, stop: Stop) -> dict[str, Any]:
             return searched(ctx.target_view(require_flat=True), ctx.params, progress, stop)
 
-        return run_work(ctx, work)
+        return run_work(ctx, work, self.resolve_output)
 
     def resolve_output(self, ctx: Any) -> Any:
         """How many of each kind."""

@@ -59,7 +59,7 @@ class ImportMasks(foo.Operator):
             read = import_answers if answers else import_masks
             return read(dataset, settings, progress=progress, stop=stop).to_json()
 
-        return run_work(ctx, work)
+        return run_work(ctx, work, self.resolve_output)
 
     def resolve_output(self, ctx: Any) -> Any:
         """What was read, and what was left out."""

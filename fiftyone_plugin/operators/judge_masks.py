@@ -90,7 +90,9 @@ class JudgeMasks(foo.Operator):
 
     def execute(self, ctx: Any) -> Any:
         """Judge, compare, and save the views."""
-        return run_work(ctx, lambda progress, stop: _judged(ctx, progress, stop))
+        return run_work(
+            ctx, lambda progress, stop: _judged(ctx, progress, stop), self.resolve_output
+        )
 
     def resolve_output(self, ctx: Any) -> Any:
         """How many of each."""

@@ -98,6 +98,7 @@ class ManageRuns(foo.Operator):
         return run_work(
             ctx,
             lambda progress, stop: _done(ctx, progress, stop),
+            self.resolve_output,
             lambda result: _after(ctx, result),
         )
 

@@ -75,7 +75,7 @@ class RemoveRejected(foo.Operator):
                 removal_id=removal.removal_id,
             )
 
-        return run_work(ctx, work)
+        return run_work(ctx, work, self.resolve_output)
 
     def resolve_output(self, ctx: Any) -> Any:
         """How many."""
@@ -130,7 +130,7 @@ class RemovedMasks(foo.Operator):
 
     def execute(self, ctx: Any) -> Any:
         """Do it."""
-        return run_work(ctx, lambda progress, stop: _done(ctx))
+        return run_work(ctx, lambda progress, stop: _done(ctx), self.resolve_output)
 
     def resolve_output(self, ctx: Any) -> Any:
         """What became of them."""

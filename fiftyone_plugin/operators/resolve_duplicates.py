@@ -87,7 +87,7 @@ class ResolveDuplicates(foo.Operator):
 
     def execute(self, ctx: Any) -> Any:
         """Do it."""
-        return run_work(ctx, lambda progress, stop: _resolved(ctx))
+        return run_work(ctx, lambda progress, stop: _resolved(ctx), self.resolve_output)
 
     def resolve_output(self, ctx: Any) -> Any:
         """What became of them."""

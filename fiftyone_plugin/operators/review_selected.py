@@ -82,7 +82,7 @@ class _Decide(foo.Operator):
             }
             return _said(decided, self.verdict)
 
-        return run_work(ctx, work, lambda _: ctx.ops.reload_samples())
+        return run_work(ctx, work, self.resolve_output, lambda _: ctx.ops.reload_samples())
 
     def resolve_output(self, ctx: Any) -> Any:
         """What became of them."""
@@ -146,7 +146,7 @@ class UndoReview(foo.Operator):
                 labels=len(undone.labels),
             )
 
-        return run_work(ctx, work, lambda _: ctx.ops.reload_samples())
+        return run_work(ctx, work, self.resolve_output, lambda _: ctx.ops.reload_samples())
 
     def resolve_output(self, ctx: Any) -> Any:
         """What was taken back."""

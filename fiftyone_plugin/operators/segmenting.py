@@ -81,7 +81,7 @@ class SegmentOperator(foo.Operator):
             run, report = perform(dataset, ids, choices, progress=progress, stop=stop)
             return report_of(run, report)
 
-        return run_work(ctx, work)
+        return run_work(ctx, work, self.resolve_output)
 
     def resolve_output(self, ctx: Any) -> Any:
         """What became of it."""

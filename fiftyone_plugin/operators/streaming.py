@@ -2,7 +2,8 @@
 
 FiftyOne shows the progress of an operator only while it is a generator, gives up on any other after
 `operator_timeout`, and throws away what a generator returns. So work that the App waits for is a
-generator, whose last message is the result; in a script and in a launcher it is a plain call.
+generator; in a script and in a launcher it is a plain call. The dialog of the progress lies above
+the form of the operator and stays, so the last message puts the result into that dialog.
 """
 
 import logging
@@ -24,13 +25,14 @@ PROBLEM = "problem"
 Work = Callable[[Tell, Stop], dict[str, Any]]
 """``work(progress, stop)`` does it and gives its result; `stop()` is true once it is to end."""
 
+Outputs = Callable[[Any], Any]
 After = Callable[[dict[str, Any]], Any]
 
 _SECONDS_BETWEEN = 0.5
 _logger = logging.getLogger(__name__)
 
 
-def run_work(ctx: Any, work: Work, after: After | None = None) -> Any:
+def run_work(ctx: Any, work: Work, outputs: Outputs, after: After | None = None) -> Any:
     """What an operator's `execute` gives back.
 
     Parameters
@@ -39,6 +41,8 @@ def run_work(ctx: Any, work: Work, after: After | None = None) -> Any:
         FiftyOne's execution context.
     work
         What there is to do.
+    outputs
+        The operator's `resolve_output`: the form of a result.
     after
         What the App is told to do once it is done: ``after(result)`` gives the message. By default
         it loads the dataset again.
@@ -50,11 +54,11 @@ def run_work(ctx: Any, work: Work, after: After | None = None) -> Any:
     Raises
     ------
     sam_plugins.errors.SamPluginsError
-        Of the work, outside of the App. There it becomes part of the result.
+        Of the work, outside of the App. There it is shown as the result.
     """
     if ctx.delegated or "selected_samples" not in ctx.request_params:  # the App always says these
         return work(_told(ctx), lambda: False)
-    return _messages(ctx, work, after or (lambda _: ctx.ops.reload_dataset()))
+    return _messages(ctx, work, outputs, after or (lambda _: ctx.ops.reload_dataset()))
 
 
 def sentence(error: Exception) -> str:
@@ -87,7 +91,7 @@ class _Ended:
     error: Exception | None = None
 
 
-def _messages(ctx: Any, work: Work, after: After) -> Iterator[Any]:
+def _messages(ctx: Any, work: Work, outputs: Outputs, after: After) -> Iterator[Any]:
     """Messages for the App while another thread works; closing it stops the work."""
     said: queue.SimpleQueue[WorkProgress | _Ended] = queue.SimpleQueue()
     stopped = threading.Event()
@@ -113,11 +117,11 @@ def _messages(ctx: Any, work: Work, after: After) -> Iterator[Any]:
             _logger.error("An operator failed.", exc_info=message.error)
         text = sentence(message.error)
         yield ctx.ops.notify(text, variant="error")
-        yield _result({PROBLEM: text})
+        yield _shown(ctx, outputs, {PROBLEM: text})
     else:
         result = message.result or {}
         yield after(result)
-        yield _result(result)
+        yield _shown(ctx, outputs, result)
 
 
 def _latest(said: "queue.SimpleQueue[WorkProgress | _Ended]") -> WorkProgress | _Ended:
@@ -128,22 +132,13 @@ def _latest(said: "queue.SimpleQueue[WorkProgress | _Ended]") -> WorkProgress | 
     return message
 
 
-class _Body:
-    """What FiftyOne writes into a message."""
+def _shown(ctx: Any, outputs: Outputs, result: dict[str, Any]) -> Any:
+    """The message that shows a result in the place of the progress.
 
-    def __init__(self, content: dict[str, Any]) -> None:
-        self._content = content
-
-    def to_json(self) -> dict[str, Any]:
-        return self._content
-
-
-def _result(content: dict[str, Any]) -> Any:
-    """The message that the App takes as the operator's result, and asks the output form about."""
-    from fiftyone.operators.executor import ExecutionResult
-    from fiftyone.operators.message import GeneratedMessage, MessageType
-
-    return GeneratedMessage(MessageType.SUCCESS, cls=ExecutionResult, body=_Body(content))
+    A result that the App knows as the operator's own would be shown a second time, below.
+    """
+    ctx.request_params["results"] = result  # where FiftyOne puts it before it asks for the form
+    return ctx.ops.show_output(outputs(ctx).to_json(), result)
 
 
 def _part(made: WorkProgress) -> float:

@@ -8,6 +8,7 @@ from fiftyone.operators import types
 
 from fiftyone_plugin.errors import RunError
 from fiftyone_plugin.operators import form
+from fiftyone_plugin.operators.results import outputs_of
 from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
 from fiftyone_plugin.sharding import run_shard
@@ -52,7 +53,11 @@ class WorkOnShard(foo.Operator):
             )
             return {"run_id": run_id, "index": index, "count": count, **asdict(report)}
 
-        return run_work(ctx, work)
+        return run_work(ctx, work, self.resolve_output)
+
+    def resolve_output(self, ctx: Any) -> Any:
+        """What became of it."""
+        return outputs_of(ctx, "A shard of a run")
 
 
 OPERATORS = [WorkOnShard]
