@@ -289,3 +289,31 @@ def test_the_operators_form_says_what_is_wrong(known):
 def test_the_core_agrees_on_the_iou():
     crop = np.ones((20, 20), bool)
     assert crop_iou(crop, (15, 10, 35, 30), crop, (10, 10, 30, 30)) == pytest.approx(0.6)
+
+
+def test_of_groups_the_samples_of_the_active_slice_are_evaluated(known, fiftyone_here):
+    fo = fiftyone_here
+    source = known([[rectangle(0, 0, 9, 9)]], [[rectangle(0, 0, 9, 9)]])
+    grouped = fo.Dataset()
+    try:
+        grouped.add_group_field("group", default="left")
+        group, sample = fo.Group(), source.first()
+        grouped.add_samples(
+            [
+                fo.Sample(
+                    filepath=sample.filepath,
+                    group=group.element(name),
+                    truth=sample.truth.copy(),
+                    sam=sample.sam.copy(),
+                )
+                for name in ("left", "right")
+            ],
+            progress=False,
+        )
+        report = evaluate_masks(grouped, "sam", "truth", MaskSettings(attributes="eval"))
+        assert (report.n_images, report.overall.found) == (1, 1)
+        both = grouped.select_group_slices(["left", "right"])
+        assert both.values("sam.detections.eval_result") == [["tp"], [None]]
+        assert evaluate_masks(both, "sam", "truth").n_images == 2
+    finally:
+        grouped.delete()
