@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from fiftyone_plugin.fields import reason_field, run_field, status_field
 from fiftyone_plugin.runs.collection import Documents
 from fiftyone_plugin.runs.marks import edited, of_run
 from fiftyone_plugin.runs.records import find_run, forget
+from fiftyone_plugin.storage import files_in_labels
 
 __all__ = ["Deleted", "delete_run"]
 
@@ -35,7 +35,8 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
     """Remove what a run wrote and nothing else; killed halfway, the next call goes on.
 
     Labels that others have put into the field, and labels of the run that were edited by hand, stay
-    with their files. Fields go where nothing is left in them. The record goes last.
+    with their files; so do files that labels of other fields or datasets name, as copies of this
+    one do. Fields go where nothing is left in them. The record goes last.
 
     Parameters
     ----------
@@ -53,7 +54,6 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
     documents = Documents(dataset)
     field = run.config.label_field
     samples = labels = kept = 0
-    kept_files: set[Path] = set()
     for part in _chunks(documents.written_by(run)):
         gone: dict[str, list[Any]] = {}
         for sample_id, found in documents.labels(part, field):
@@ -62,10 +62,7 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
             kept += len(own) - len(gone[sample_id])
         documents.take_away(run, gone, datetime.now(UTC))
         samples, labels = samples + len(gone), labels + sum(map(len, gone.values()))
-    for part in _chunks(run.files.samples()):
-        for paths in documents.mask_paths(part, field).values():
-            kept_files |= paths
-    files = run.files.remove_all(kept_files)
+    files = run.files.remove_all(files_in_labels(run.files.folder)) if run.files.samples() else 0
     dataset.reload()
     for name in (status_field(field), reason_field(field), run_field(field)):
         _drop_if_empty(dataset, documents, name)
