@@ -63,7 +63,7 @@ class SampleWrite:
         Detections as dicts, in place of those that this run wrote before; None leaves all labels
         as they are.
     kept
-        Ids of labels of this run that somebody has edited: they stay.
+        Ids of labels of this run that stay as they are.
     files
         Masks that were written as files for it.
     size
