@@ -16,7 +16,9 @@ __all__ = [
     "MODEL_ID",
     "PROMPT_ID",
     "RAGGEDNESS",
+    "REMOVED_STORE",
     "REPROMPTED",
+    "REPROMPT_STORE",
     "REVIEW",
     "REVIEWED_BY",
     "REVIEW_ATTRIBUTES",
@@ -116,6 +118,12 @@ MISTAKE_SCORE = "mistake_score"
 
 MISTAKE_WITH = "mistake_with"
 """Attribute of a Detection: the field that `MISTAKES` were found with."""
+
+REMOVED_STORE = "sam_plugins_removed"
+"""FiftyOne's store of the labels that were taken out of a dataset and can be put back."""
+
+REPROMPT_STORE = "sam_plugins_reprompt"
+"""FiftyOne's store of the labels that were there before somebody asked for their masks by hand."""
 
 
 def status_field(label_field: str) -> str:

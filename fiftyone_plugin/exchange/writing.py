@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from fiftyone_plugin.errors import FieldError, SampleError
 from fiftyone_plugin.exchange.values import ExchangedObject
 from fiftyone_plugin.geometry import pixels_to_relative_box
-from fiftyone_plugin.storage import DOCUMENT_LIMIT, MaskFiles, files_folder, inline_bytes, room_for
+from fiftyone_plugin.storage import (
+    DOCUMENT_LIMIT,
+    MaskFiles,
+    files_folder,
+    files_in_use,
+    inline_bytes,
+    room_for,
+)
 from sam_plugins.formats import rle_to_crop
 from sam_plugins.types import Size
 
@@ -185,7 +192,9 @@ class FieldWriter:
         for each in batch:
             named = _paths(each.labels)
             if each.sample_id in written:
-                self._files.remove(each.present - named)
+                left = each.present - named
+                used = files_in_use(self._files.folder, [each.sample_id]) if left else frozenset()
+                self._files.remove(left - used)
             else:
                 self.lost.append(each.sample_id)
                 self._files.remove(named - each.present)

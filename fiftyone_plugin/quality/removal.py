@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fiftyone_plugin.errors import ReviewError
+from fiftyone_plugin.fields import REMOVED_STORE
 from fiftyone_plugin.quality.batches import root_of
 from fiftyone_plugin.quality.people import this_user
 from fiftyone_plugin.quality.references import LabelRef, by_sample, find_labels
 
 __all__ = ["Removal", "Restored", "list_removals", "purge", "remove_labels", "restore"]
 
-_STORE = "sam_plugins_removed"
 _BATCH = 100
 _CHANGED_BY = "changed_by"
 
@@ -197,7 +197,7 @@ def purge(collection: Any, removal_id: str) -> Removal:
 def _store(dataset: Any) -> Any:
     from fiftyone.operators.store import ExecutionStore
 
-    return ExecutionStore.create(_STORE, dataset._doc.id)
+    return ExecutionStore.create(REMOVED_STORE, dataset._doc.id)
 
 
 def _record(store: Any, removal_id: str) -> Removal:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fiftyone_plugin.errors import ReviewError
-from fiftyone_plugin.fields import MASK_ATTRIBUTES, MODEL_ID, REPROMPTED
+from fiftyone_plugin.fields import MASK_ATTRIBUTES, MODEL_ID, REPROMPT_STORE, REPROMPTED
 from fiftyone_plugin.geometry import whole_to_relative_box
 from fiftyone_plugin.masking import measure_mask
 from sam_plugins import Refined
@@ -17,8 +17,6 @@ __all__ = ["Corrections", "detections_fields"]
 MOST_KEPT = 20
 MOST_KEPT_BYTES = 4 << 20
 """Former labels of one sample that can be gone back to; a document of MongoDB ends at 16 MB."""
-
-_STORE = "sam_plugins_reprompt"
 
 
 def detections_fields(dataset: Any) -> list[str]:
@@ -48,7 +46,7 @@ class Corrections:
 
         self._dataset = dataset
         self.sample_id = sample_id
-        self._store = ExecutionStore.create(_STORE, dataset._doc.id)
+        self._store = ExecutionStore.create(REPROMPT_STORE, dataset._doc.id)
 
     def replace(
         self, field: str, label_id: str, refined: Refined, size: Size, model_id: str

@@ -68,7 +68,7 @@ class SampleWrite:
         Detections as dicts, in place of those that this run wrote before; None leaves all labels
         as they are.
     kept
-        Ids of labels of this run that somebody has edited: they stay.
+        Ids of labels of this run that stay as they are.
     objects
         How many masks this call has written for it, in its document or in those of its frames.
     files

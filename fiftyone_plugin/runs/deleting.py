@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from fiftyone_plugin.fields import reason_field, run_field, status_field
@@ -10,6 +9,7 @@ from fiftyone_plugin.runs.collection import Documents
 from fiftyone_plugin.runs.frames import FrameDocuments
 from fiftyone_plugin.runs.marks import edited, of_run
 from fiftyone_plugin.runs.records import find_run, forget
+from fiftyone_plugin.storage import files_in_labels
 from fiftyone_plugin.values import Mode
 
 __all__ = ["Deleted", "delete_run"]
@@ -37,7 +37,8 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
     """Remove what a run wrote and nothing else; killed halfway, the next call goes on.
 
     Labels that others have put into the field, and labels of the run that were edited by hand, stay
-    with their files. Fields go where nothing is left in them. The record goes last.
+    with their files; so do files that labels of other fields or datasets name, as copies of this
+    one do. Fields go where nothing is left in them. The record goes last.
 
     Parameters
     ----------
@@ -56,7 +57,6 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
     frames = FrameDocuments(dataset) if run.config.mode is Mode.VIDEO else None
     field = run.config.label_field
     samples = labels = kept = 0
-    kept_files: set[Path] = set()
     holders = [*documents.written_by(run), *(frames.written_by(run) if frames else ())]
     for part in _chunks(list(dict.fromkeys(holders))):
         if frames is not None:
@@ -70,10 +70,7 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
             kept += len(own) - len(gone[sample_id])
         documents.take_away(run, gone, datetime.now(UTC))
         samples, labels = samples + len(gone), labels + sum(map(len, gone.values()))
-    for part in _chunks(run.files.samples()):
-        for paths in (frames or documents).mask_paths(part, field).values():
-            kept_files |= paths
-    files = run.files.remove_all(kept_files)
+    files = run.files.remove_all(files_in_labels(run.files.folder)) if run.files.samples() else 0
     if frames is not None:
         frames.remove_empty(run)
     dataset.reload()

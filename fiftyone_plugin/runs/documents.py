@@ -1,10 +1,11 @@
 """An answer as what is written into a sample's document, and the files beside it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from fiftyone_plugin.errors import SampleError
-from fiftyone_plugin.fields import WRITTEN
+from fiftyone_plugin.fields import REVIEW, WRITTEN
 from fiftyone_plugin.labels import detection_of
 from fiftyone_plugin.runs.collection import Documents, SampleState, SampleWrite
 from fiftyone_plugin.runs.marks import edited, mark_of, of_run
@@ -53,12 +54,17 @@ def answered(
     reason = _reason(answer.unanswered)
     if status is Status.FAILED:
         return failed(sample_id, before, reason)
-    kept = _edited(run, documents, sample_id) if before.status is not None else ()
+    there = _labels_there(run, documents, sample_id) if before.status is not None else {}
+    kept = [label_id for label_id, mark in there.items() if not mark]
     room = room_for(before.size, run.config.max_inline_bytes)
     crops = [each.crop for each in answer.objects]
     inline = inline_bytes(crops, room.inline) <= room.inline
     labels, files, size = [], [], len(reason)
-    for number, masked in enumerate(answer.objects):
+    asked_before = Counter[str]()
+    for masked in answer.objects:
+        # Of its own prompt: what becomes of other prompts must not change what a label is called.
+        number = asked_before[masked.prompt_id]
+        asked_before[masked.prompt_id] += 1
         path = ""
         if not inline:
             file = run.files.write(sample_id, masked.prompt_id, number, masked.crop)
@@ -74,9 +80,11 @@ def answered(
             number=number,
         )
         label = detection.to_dict()
+        label[WRITTEN] = mark_of(label)
+        if there.get(label["_id"]) == label[WRITTEN]:
+            kept.append(label["_id"])
         if label["_id"] in kept:
             continue
-        label[WRITTEN] = mark_of(label)
         labels.append(label)
         size += _size(label)
     if size > room.labels:
@@ -92,20 +100,25 @@ def answered(
         status=status,
         reason=reason,
         labels=tuple(labels),
-        kept=kept,
+        kept=tuple(kept),
         objects=len(labels),
         files=tuple(files),
         size=size,
     )
 
 
-def _edited(run: Run, documents: Documents, sample_id: str) -> tuple[Any, ...]:
-    return tuple(
-        label["_id"]
+def _labels_there(run: Run, documents: Documents, sample_id: str) -> dict[Any, str]:
+    """Ids of the labels that the run wrote before: the mark of each, "" if it stays at any rate.
+
+    Those that somebody has edited or decided on stay. Any other stays where it is found again, with
+    the tags and attributes that it was given since.
+    """
+    return {
+        label["_id"]: "" if label.get(REVIEW) or edited(label, run.files) else label[WRITTEN]
         for _, labels in documents.labels([sample_id], run.config.label_field)
         for label in labels
-        if of_run(label, run.run_id) and edited(label, run.files)
-    )
+        if of_run(label, run.run_id)
+    }
 
 
 def _size(label: dict[str, Any]) -> int:

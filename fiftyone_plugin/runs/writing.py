@@ -10,6 +10,7 @@ from fiftyone_plugin.runs.collection import Documents, SampleWrite
 from fiftyone_plugin.runs.frames import FrameDocuments
 from fiftyone_plugin.runs.progress import WorkReport
 from fiftyone_plugin.runs.records import Run
+from fiftyone_plugin.storage import files_in_use
 from fiftyone_plugin.values import Mode, Status
 
 __all__ = ["Writer"]
@@ -111,10 +112,13 @@ class Writer:
         self._tidy({name: files for name, files in present.items() if files})
 
     def _tidy(self, present: dict[str, frozenset[Path]]) -> None:
-        """Remove files that were there before a document was written and that it does not name."""
+        """Remove files that were there before a document was written and that nothing names."""
         if not present:
             return
         field = self._run.config.label_field
         named = self._labels.mask_paths(list(present), field)
-        for sample_id, files in present.items():
-            self._run.files.remove(files - named.get(sample_id, frozenset()))
+        left = {name: files - named.get(name, frozenset()) for name, files in present.items()}
+        left = {name: files for name, files in left.items() if files}
+        if left:
+            used = files_in_use(self._run.files.folder, left)
+            self._run.files.remove(frozenset().union(*left.values()) - used)

@@ -3,12 +3,15 @@
 from fiftyone_plugin.storage.choosing import DOCUMENT_LIMIT, Room, inline_bytes, room_for
 from fiftyone_plugin.storage.files import MaskFiles, is_slug
 from fiftyone_plugin.storage.folders import files_folder
+from fiftyone_plugin.storage.naming import files_in_labels, files_in_use
 
 __all__ = [
     "DOCUMENT_LIMIT",
     "MaskFiles",
     "Room",
     "files_folder",
+    "files_in_labels",
+    "files_in_use",
     "inline_bytes",
     "is_slug",
     "room_for",

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from fiftyone_plugin.errors import RunError
+from fiftyone_plugin.quality import LabelRef
+from fiftyone_plugin.review import Verdict, decide
 from fiftyone_plugin.runs import delete_run, list_runs, open_run, work_on
 from fiftyone_plugin.values import Mode, RunConfig
 
@@ -124,6 +126,43 @@ def test_edited_labels_survive_a_retry(make_dataset, segmenter, fiftyone_here):
     assert len({each.id for each in sample.masks.detections}) == 4
     assert delete_run(dataset, run.run_id).kept == 1
     assert sorted(each.label for each in sample.masks.detections) == ["by hand", "cell"]
+
+
+def test_decisions_survive_a_retry_and_no_mask_is_doubled(make_dataset, segmenter, fiftyone_here):
+    dataset = make_dataset(1, boxes=3)
+    sample = dataset.first()
+    right = list(sample.boxes.detections[0].bounding_box)
+    sample.boxes.detections[0].bounding_box = [0.1, -2, 0.2, 0.2]
+    sample.save()
+    run = made(dataset, segmenter)
+    assert sample.masks_status == "partial"
+    edited, decided = sample.masks.detections
+    edited.label = "cell"
+    sample.save()
+    decide(dataset, "masks", [LabelRef(sample.id, decided.id)], Verdict.ACCEPTED, reviewer="ann")
+    sample.reload()
+    sample.masks.detections[1].tags.append("seen")
+    sample.boxes.detections[0].bounding_box = right
+    sample.save()
+    assert work_on(dataset, run, [sample.id], segmenter, retry=True).done == 1
+    labels = {each.prompt_id: each for each in sample.masks.detections}
+    assert [len(labels), len(sample.masks.detections)] == [3, 3]
+    assert labels[edited.prompt_id].label == "cell"
+    assert labels[decided.prompt_id].review == "accepted"
+    assert {"accepted", "seen"} <= set(labels[decided.prompt_id].tags)
+
+
+def test_tags_survive_a_retry(make_dataset, segmenter, fiftyone_here):
+    dataset = make_dataset(1, boxes=1)
+    sample = dataset.first()
+    bad = fiftyone_here.Detection(label="x", bounding_box=[0.1, -2, 0.2, 0.2])
+    sample.boxes.detections.append(bad)
+    sample.save()
+    run = made(dataset, segmenter)
+    sample.masks.detections[0].tags.append("look again")
+    sample.save()
+    work_on(dataset, run, [sample.id], segmenter, retry=True)
+    assert [each.tags for each in sample.masks.detections] == [["drawn", "look again"]]
 
 
 def test_a_run_that_is_deleted_while_it_is_worked_on_ends(make_dataset, segmenter, tmp_path):
