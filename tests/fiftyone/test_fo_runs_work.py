@@ -378,10 +378,10 @@ def test_videos_are_refused_before_any_sample_fails(fiftyone_here, segmenter):
     dataset = fiftyone_here.Dataset()
     dataset.add_sample(fiftyone_here.Sample(filepath="/no/film.mp4"))
     everything = RunConfig(mode=Mode.EVERYTHING, label_field="masks")
-    following = RunConfig(mode=Mode.VIDEO, label_field="masks", box_field="boxes")
+    prompts = RunConfig(mode=Mode.PROMPTS, label_field="masks", box_field="boxes")
     try:
-        for config in (everything, following):
-            with pytest.raises(FieldError, match=r"[Ss]ample the frames"):
+        for config in (everything, prompts):
+            with pytest.raises(FieldError, match="follow objects through them, or sample the"):
                 begun(dataset, segmenter, config)
         assert list_runs(dataset) == []
     finally:
