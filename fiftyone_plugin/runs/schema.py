@@ -29,15 +29,15 @@ def declare(dataset: Any, run: Run) -> None:
     import fiftyone.core.labels as fol
 
     field = run.config.label_field
-    schema = dataset.get_field_schema(flat=True)
-    for name in (status_field(field), reason_field(field), run_field(field)):
-        if name not in schema:
-            dataset.add_sample_field(name, fof.StringField)
-    add = dataset.add_sample_field
-    if run.config.mode is Mode.VIDEO:
-        add, schema = dataset.add_frame_field, dataset.get_frame_field_schema(flat=True)
+    video = run.config.mode is Mode.VIDEO
+    add = dataset.add_frame_field if video else dataset.add_sample_field
+    beside = dataset.get_field_schema(flat=True)
+    schema = dataset.get_frame_field_schema(flat=True) if video else beside
     if field not in schema:
         add(field, fof.EmbeddedDocumentField, embedded_doc_type=fol.Detections)
+    for name in (status_field(field), reason_field(field), run_field(field)):
+        if name not in beside:
+            dataset.add_sample_field(name, fof.StringField)
     kinds: dict[str, Any] = dict.fromkeys((PROMPT_ID, RUN_ID, MODEL_ID), fof.StringField)
     for name in MASK_ATTRIBUTES:
         kinds[name] = fof.FloatField
