@@ -6,37 +6,15 @@ It needs what the tests named test_ls_real_* need, and about two minutes. Look a
 it has to show what the text beside it says.
 """
 
-import io
 import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image
-
-ROOT = Path(__file__).resolve().parents[1]
-IMAGES = ROOT / "docs" / "images"
-WIDTH = 1050
-COLOURS = 128
-MOST_BYTES = 200_000
+from documentation_pictures import ROOT, save
 
 sys.path.insert(0, str(ROOT / "tests" / "labelstudio"))
-
-
-def save(png: Path, name: str) -> None:
-    """A picture of the window with few colours, as one of the documentation."""
-    out = io.BytesIO()
-    whole = Image.open(png).convert("RGB")
-    smaller = whole.resize((WIDTH, round(whole.height * WIDTH / whole.width)), Image.Resampling.BOX)
-    shown = smaller.quantize(
-        COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE
-    )
-    shown.save(out, "PNG", optimize=True)
-    if len(out.getvalue()) > MOST_BYTES:
-        sys.exit(f"{name} has {len(out.getvalue()):,} bytes, more than {MOST_BYTES:,}")
-    (IMAGES / name).write_bytes(out.getvalue())
-    print(f"{name}: {len(out.getvalue()):,} bytes")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from fiftyone.operators import types
 
 from fiftyone_plugin.fields import AGREEMENT, BOX_IOU, RAGGEDNESS
 from fiftyone_plugin.operators import form
+from fiftyone_plugin.operators.sentences import likely_masks
 from fiftyone_plugin.quality import WORDS, Finding, this_user
 from fiftyone_plugin.review import Counts
 
@@ -58,7 +59,7 @@ class Settings:
         field = chosen.get(_MASKS)
         finding, below = chosen.get("finding"), chosen.get("below")
         return cls(
-            label_field=field if field in fields else _likely(ctx.dataset, fields),
+            label_field=field if field in fields else likely_masks(ctx.dataset, fields),
             reviewer=str(chosen.get("reviewer") or "").strip()[:100] or ctx.user_id or this_user(),
             finding=finding if finding in tuple(Finding) else "",
             below=float(below) if isinstance(below, int | float) and 0 <= below < 1 else None,
@@ -72,16 +73,6 @@ class Settings:
 
 def _masks_fields(dataset: Any) -> list[str]:
     return [n for n in form.labels_fields(dataset, "Detections") if not n.startswith("frames.")]
-
-
-def _likely(dataset: Any, fields: list[str]) -> str:
-    """The first field that was judged, or made by a run; else the first."""
-    known = [
-        name
-        for name in fields
-        if any(dataset.get_field(f"{name}.detections.{a}") for a in (RAGGEDNESS, "run_id"))
-    ]
-    return next(iter([*known, *fields]), "")
 
 
 def add_counts(panel: Any, counts: Counts, some: bool) -> None:
@@ -114,11 +105,16 @@ def add_item(panel: Any, shown: Mapping[str, Any], problem: str) -> None:
     lines += [f"- **{WORDS[finding].view}**: {WORDS[finding].meaning}" for finding in sorted(known)]
     lines += ["", "| Known of it | |", "|---|---:|"]
     lines += [
-        f"| {words} | {shown['numbers'][name]:.4g} |"
+        f"| {words} | {_digits(shown['numbers'][name])} |"
         for name, words in _NUMBERS.items()
         if name in shown["numbers"]
     ]
     panel.md("\n".join(lines), name="about")
+
+
+def _digits(number: float) -> str:
+    """Four digits; of large numbers all before the point."""
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
 
 
 def _plain(text: str) -> str:

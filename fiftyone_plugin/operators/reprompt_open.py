@@ -11,6 +11,7 @@ from fiftyone_plugin.operators.reprompting import (
     prepared,
     unlisted,
 )
+from fiftyone_plugin.operators.sentences import likely_masks
 from fiftyone_plugin.review import Corrections, detections_fields
 
 __all__ = ["OPERATORS", "RepromptOpen"]
@@ -35,6 +36,8 @@ class RepromptOpen(foo.Operator):
         sample = open_sample(ctx)
         _, opened = prepared(ctx, sample)
         fields = detections_fields(ctx.dataset)
+        likely = likely_masks(ctx.dataset, fields)
+        fields.sort(key=lambda name: name != likely)  # the panel adds to the first
         labels = [
             {
                 "field": field,

@@ -1,15 +1,25 @@
 """Results that are sentences: for operators that decide, judge and tidy up."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fiftyone.operators import types
 
 from fiftyone_plugin.errors import FieldError
+from fiftyone_plugin.fields import RAGGEDNESS
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.streaming import PROBLEM
 from fiftyone_plugin.quality import this_user
 
-__all__ = ["add_masks_field", "add_reviewer", "field_of", "result_of", "reviewer_of", "sentences"]
+__all__ = [
+    "add_masks_field",
+    "add_reviewer",
+    "field_of",
+    "likely_masks",
+    "result_of",
+    "reviewer_of",
+    "sentences",
+]
 
 _SENTENCES = "sentences"
 
@@ -44,7 +54,8 @@ def add_masks_field(inputs: Any, dataset: Any, name: str = "label_field", **word
     choices = types.Dropdown()
     for each in fields:
         choices.add_choice(each, label=each)
-    words = {"label": "Masks", "required": True, "default": fields[0], **words}
+    usual = likely_masks(dataset, fields) if name == "label_field" else fields[0]
+    words = {"label": "Masks", "required": True, "default": usual, **words}
     inputs.enum(name, choices.values(), view=choices, **words)
 
 
@@ -76,6 +87,16 @@ def reviewer_of(ctx: Any) -> str:
     """Who the form, FiftyOne or this computer says that decides."""
     given = ctx.params.get("reviewer")
     return given if isinstance(given, str) and given.strip() else ctx.user_id or this_user()
+
+
+def likely_masks(dataset: Any, fields: Sequence[str]) -> str:
+    """The first field that was judged, or made by a run; else the first."""
+    known = [
+        name
+        for name in fields
+        if any(dataset.get_field(f"{name}.detections.{a}") for a in (RAGGEDNESS, "run_id"))
+    ]
+    return next(iter([*known, *fields]), "")
 
 
 def _masks_fields(dataset: Any) -> list[str]:
