@@ -1,13 +1,13 @@
 """A run taken away again: its labels, its files, what it said of samples, and its record."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from fiftyone_plugin.fields import reason_field, run_field, status_field
 from fiftyone_plugin.runs.collection import Documents
 from fiftyone_plugin.runs.marks import edited, of_run
-from fiftyone_plugin.runs.records import find_run, forget
+from fiftyone_plugin.runs.records import Run, find_run, forget
 from fiftyone_plugin.storage import files_in_labels
 
 __all__ = ["Deleted", "delete_run"]
@@ -53,22 +53,30 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
     run = find_run(dataset, run_id)
     documents = Documents(dataset)
     field = run.config.label_field
-    samples = labels = kept = 0
-    for part in _chunks(documents.written_by(run)):
-        gone: dict[str, list[Any]] = {}
-        for sample_id, found in documents.labels(part, field):
-            own = [each for each in found if of_run(each, run_id)]
-            gone[sample_id] = [each["_id"] for each in own if not edited(each, run.files)]
-            kept += len(own) - len(gone[sample_id])
-        documents.take_away(run, gone, datetime.now(UTC))
-        samples, labels = samples + len(gone), labels + sum(map(len, gone.values()))
-    files = run.files.remove_all(files_in_labels(run.files.folder)) if run.files.samples() else 0
+    before = _cleared(documents, run)
     dataset.reload()
     for name in (status_field(field), reason_field(field), run_field(field)):
         _drop_if_empty(dataset, documents, name)
     if run.created:
         _drop_if_empty(dataset, documents, field)
     forget(dataset, run_id)
+    after = _cleared(documents, run)  # another process may have written until now, not any more
+    return Deleted(*map(sum, zip(astuple(before), astuple(after), strict=True)))
+
+
+def _cleared(documents: Documents, run: Run) -> Deleted:
+    """Remove what there is of a run by now, and its files that no label names."""
+    samples = labels = kept = 0
+    while left := documents.written_by(run):
+        for part in _chunks(left):
+            gone: dict[str, list[Any]] = {}
+            for sample_id, found in documents.labels(part, run.config.label_field):
+                own = [each for each in found if of_run(each, run.run_id)]
+                gone[sample_id] = [each["_id"] for each in own if not edited(each, run.files)]
+                kept += len(own) - len(gone[sample_id])
+            documents.take_away(run, gone, datetime.now(UTC))
+            samples, labels = samples + len(gone), labels + sum(map(len, gone.values()))
+    files = run.files.remove_all(files_in_labels(run.files.folder)) if run.files.samples() else 0
     return Deleted(samples=samples, labels=labels, files=files, kept=kept)
 
 
