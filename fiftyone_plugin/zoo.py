@@ -20,7 +20,7 @@ from fiftyone_plugin.errors import FieldError, SampleError
 from fiftyone_plugin.labels import detection_of, local_name, open_picture, read_asked
 from fiftyone_plugin.masking import mask_everything, mask_objects
 from fiftyone_plugin.models import segmenter_for
-from fiftyone_plugin.storage import DOCUMENT_LIMIT, MaskFiles, inline_bytes
+from fiftyone_plugin.storage import DOCUMENT_LIMIT, MaskFiles, fits_file, inline_bytes
 from fiftyone_plugin.values import Mode, RunConfig, SampleAnswer, UnansweredObject
 from sam_plugins import download_weights
 from sam_plugins.images import as_rgb
@@ -186,10 +186,8 @@ class SamModel(fom.SamplesMixin, fom.Model):  # type: ignore[misc, unused-ignore
         detections = []
         for number, masked in enumerate(answer.objects):
             path = ""
-            if files is not None:
-                path = str(
-                    files.write(sample_id or "picture", masked.prompt_id, number, masked.crop)
-                )
+            if files is not None and fits_file(crop := masked.crop):
+                path = str(files.write(sample_id or "picture", masked.prompt_id, number, crop))
             detections.append(
                 detection_of(
                     masked,

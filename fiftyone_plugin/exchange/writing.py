@@ -22,6 +22,7 @@ from fiftyone_plugin.storage import (
     MaskFiles,
     files_folder,
     files_in_use,
+    fits_file,
     inline_bytes,
     room_for,
 )
@@ -218,7 +219,7 @@ class FieldWriter:
         values = {k: v for k, v in each.attributes.items() if self._fits(k, v)}
         if self._fits("area", each.area):
             values["area"] = each.area
-        if inline or crop.size == 1:  # a file of a single pixel is refused as a picture
+        if inline or not fits_file(crop):
             values["mask"] = np.ascontiguousarray(crop, dtype=bool)
         else:
             path = self._files.write(sample_id, each.label_id, number, crop)

@@ -37,6 +37,7 @@ from fiftyone_plugin.quality.removal import (
     restore,
 )
 from fiftyone_plugin.quality.thresholds import Thresholds
+from fiftyone_plugin.quality.updates import change_sample, push_label
 from fiftyone_plugin.quality.views import (
     check_view_names,
     finding_view,
@@ -56,6 +57,7 @@ __all__ = [
     "Restored",
     "Thresholds",
     "by_sample",
+    "change_sample",
     "check_detections",
     "check_view_names",
     "compare_fields",
@@ -71,6 +73,7 @@ __all__ = [
     "merge_duplicates",
     "number_of",
     "purge",
+    "push_label",
     "refs_of",
     "remove_labels",
     "restore",

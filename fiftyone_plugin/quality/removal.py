@@ -13,9 +13,10 @@ from typing import Any
 
 from fiftyone_plugin.errors import ReviewError
 from fiftyone_plugin.fields import REMOVED_STORE
-from fiftyone_plugin.quality.batches import root_of
+from fiftyone_plugin.quality.batches import check_detections, root_of
 from fiftyone_plugin.quality.people import this_user
 from fiftyone_plugin.quality.references import LabelRef, by_sample, find_labels
+from fiftyone_plugin.quality.updates import change_sample, push_label
 
 __all__ = ["Removal", "Restored", "list_removals", "purge", "remove_labels", "restore"]
 
@@ -149,17 +150,20 @@ def list_removals(collection: Any) -> list[Removal]:
 def restore(collection: Any, removal_id: str) -> Restored:
     """Put labels back as they were, and forget the record.
 
-    A label that is there already stays, and one that somebody has changed since is left alone.
-    Stopped in between, it can be called again.
+    A field that is gone is made again. A label that is there already stays, and one that somebody
+    has changed since is left alone. Stopped in between, it can be called again.
 
     Raises
     ------
     ReviewError
         If there is no such record.
+    FieldError
+        If the field holds something else by now.
     """
     dataset = root_of(collection)
     store = _store(dataset)
     record = _record(store, removal_id)
+    _ensure_field(dataset, record.label_field)
     labels = kept = 0
     for key in _parts(store, removal_id):
         part = store.get(key)
@@ -167,7 +171,7 @@ def restore(collection: Any, removal_id: str) -> Restored:
             continue
         sample_id = part["sample_id"]
         for document in part["removed"]:
-            back = _push(dataset, record.label_field, sample_id, document)
+            back = push_label(dataset, record.label_field, sample_id, document)
             labels, kept = labels + back, kept + (not back)
         for document in part["changed"]:
             back = _put(dataset, record.label_field, sample_id, removal_id, document)
@@ -214,20 +218,6 @@ def _parts(store: Any, removal_id: str) -> list[str]:
     return [key for key in store.list_keys() if key.startswith(f"{removal_id}/")]
 
 
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _bulk(dataset: Any, sample_id: str, update: Any) -> int:
-    """Apply one update; how many samples it changed."""
-    from fiftyone.core.odm import bulk_write
-    from fiftyone.core.sample import Sample
-
-    results = bulk_write([update], dataset._sample_collection)
-    Sample._reload_docs(dataset._sample_collection_name, sample_ids=[sample_id])
-    return sum(result.modified_count for result in results)
-
-
 def _pull(
     dataset: Any,
     label_field: str,
@@ -235,14 +225,10 @@ def _pull(
     documents: Sequence[Mapping[str, Any]],
     only: Mapping[str, Any],
 ) -> None:
-    from bson import ObjectId
-    from pymongo import UpdateOne
-
     if documents:
         ids = [document["_id"] for document in documents]
         pulled = {f"{label_field}.detections": {"_id": {"$in": ids}, **only}}
-        update = {"$pull": pulled, "$set": {"last_modified_at": _now()}}
-        _bulk(dataset, sample_id, UpdateOne({"_id": ObjectId(sample_id)}, update))
+        change_sample(dataset, sample_id, {"$pull": pulled})
 
 
 def _change(
@@ -252,46 +238,29 @@ def _change(
     removal_id: str,
     changes: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
 ) -> None:
-    from bson import ObjectId
-    from pymongo import UpdateOne
-
-    for document, values in changes:
-        root = f"{label_field}.detections.$[label]."
-        written = {**values, _CHANGED_BY: removal_id}
-        update = {root + name: value for name, value in written.items()}
-        update["last_modified_at"] = _now()
-        one = UpdateOne(
-            {"_id": ObjectId(sample_id)},
-            {"$set": update},
-            array_filters=[{"label._id": document["_id"]}],
-        )
-        _bulk(dataset, sample_id, one)
-
-
-def _push(dataset: Any, label_field: str, sample_id: str, document: Mapping[str, Any]) -> int:
-    """Put a label back unless it is there; whether it was put."""
-    from bson import ObjectId
-    from pymongo import UpdateOne
-
     path = f"{label_field}.detections"
-    one = UpdateOne(
-        {"_id": ObjectId(sample_id), f"{path}._id": {"$ne": document["_id"]}},
-        {"$push": {path: document}, "$set": {"last_modified_at": _now()}},
-    )
-    return _bulk(dataset, sample_id, one)
+    for document, values in changes:
+        written = {**values, _CHANGED_BY: removal_id}
+        update = {f"{path}.$.{name}": value for name, value in written.items()}
+        there = {path: {"$elemMatch": {"_id": document["_id"]}}}
+        change_sample(dataset, sample_id, {"$set": update}, there)
 
 
 def _put(
     dataset: Any, label_field: str, sample_id: str, removal_id: str, document: Mapping[str, Any]
-) -> int:
+) -> bool:
     """Put a changed label back unless somebody has changed it since; whether it was put."""
-    from bson import ObjectId
-    from pymongo import UpdateOne
-
     path = f"{label_field}.detections"
-    ours = {"$elemMatch": {"_id": document["_id"], _CHANGED_BY: removal_id}}
-    one = UpdateOne(
-        {"_id": ObjectId(sample_id), path: ours},
-        {"$set": {f"{path}.$": document, "last_modified_at": _now()}},
-    )
-    return _bulk(dataset, sample_id, one)
+    ours = {path: {"$elemMatch": {"_id": document["_id"], _CHANGED_BY: removal_id}}}
+    return change_sample(dataset, sample_id, {"$set": {f"{path}.$": document}}, ours)
+
+
+def _ensure_field(dataset: Any, label_field: str) -> None:
+    """The field is declared: a run that was deleted took it with it."""
+    import fiftyone as fo
+
+    if not dataset.has_sample_field(label_field):
+        dataset.add_sample_field(
+            label_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
+        )
+    check_detections(dataset, label_field)

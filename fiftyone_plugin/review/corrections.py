@@ -6,9 +6,16 @@ from typing import Any
 import numpy as np
 
 from fiftyone_plugin.errors import ReviewError
-from fiftyone_plugin.fields import MASK_ATTRIBUTES, MODEL_ID, REPROMPT_STORE, REPROMPTED
+from fiftyone_plugin.fields import (
+    JUDGED_ATTRIBUTES,
+    MASK_ATTRIBUTES,
+    MODEL_ID,
+    REPROMPT_STORE,
+    REPROMPTED,
+)
 from fiftyone_plugin.geometry import whole_to_relative_box
 from fiftyone_plugin.masking import measure_mask
+from fiftyone_plugin.quality import change_sample, push_label
 from sam_plugins import Refined
 from sam_plugins.types import Size
 
@@ -17,6 +24,12 @@ __all__ = ["Corrections", "detections_fields"]
 MOST_KEPT = 20
 MOST_KEPT_BYTES = 4 << 20
 """Former labels of one sample that can be gone back to; a document of MongoDB ends at 16 MB."""
+
+_WRITTEN = (
+    *("bounding_box", "mask", "mask_path", "confidence"),
+    *(*MASK_ATTRIBUTES, *JUDGED_ATTRIBUTES, MODEL_ID, REPROMPTED),
+)
+"""What another mask changes of a label; the rest stays as it is."""
 
 
 def detections_fields(dataset: Any) -> list[str]:
@@ -58,17 +71,20 @@ class Corrections:
         ReviewError
             If there is no such label, or no mask.
         """
-        sample, detections = self._labels(field)
-        label = next((one for one in detections if one.id == label_id), None)
+        import fiftyone as fo
+
+        label = next((one for one in self._labels(field) if one.id == label_id), None)
         if label is None:
-            raise ReviewError(
-                f"Expected a label with the id {label_id} in {field}, found none: it was deleted "
-                "or belongs to another sample. Choose the label again."
-            )
+            raise _gone(field, label_id)
         former = label.to_json()
-        _write_mask(label, refined, size, model_id)
+        changed = fo.Detection.from_json(former)
+        _write_mask(changed, refined, size, model_id)
+        document = changed.to_dict()
         self._remember(field, label_id, former)
-        sample.save()
+        path = f"{field}.detections"
+        written = {f"{path}.$.{name}": document.get(name) for name in _WRITTEN}
+        if not self._change(field, label_id, {"$set": written}):
+            raise _gone(field, label_id)
 
     def add(self, field: str, label: str, refined: Refined, size: Size, model_id: str) -> str:
         """Add a label of a class; a field that does not exist yet is made.
@@ -89,13 +105,10 @@ class Corrections:
         added = fo.Detection(label=label.strip())
         _write_mask(added, refined, size, model_id)
         self._make_field(field)
-        sample, detections = self._labels(field)
-        if sample[field] is None:
-            sample[field] = fo.Detections(detections=[added])
-        else:
-            detections.append(added)
+        self._labels(field)
         self._remember(field, added.id, None)
-        sample.save()
+        if not push_label(self._dataset, field, self.sample_id, added.to_dict()):
+            raise self._sample_gone()
         return str(added.id)
 
     def undo(self) -> str:
@@ -111,25 +124,26 @@ class Corrections:
             If nothing is left to take back, or the label is gone.
         """
         import fiftyone as fo
+        from bson import ObjectId
 
         kept = self._kept()
         if not kept:
             raise ReviewError("Nothing of this sample is left to take back.")
         last = kept.pop()
-        sample, detections = self._labels(last["field"])
-        at = next((i for i, one in enumerate(detections) if one.id == last["label_id"]), None)
-        if at is not None and last["former"] is None:
-            del detections[at]
-        elif at is not None:
-            detections[at] = fo.Detection.from_json(last["former"])
-        sample.save()
+        field, label_id = last["field"], last["label_id"]
+        self._labels(field)
+        path = f"{field}.detections"
+        if last["former"] is None:
+            update: dict[str, Any] = {"$pull": {path: {"_id": ObjectId(label_id)}}}
+        else:
+            update = {"$set": {f"{path}.$": fo.Detection.from_json(last["former"]).to_dict()}}
+        there = self._change(field, label_id, update)
         self._store.set(self.sample_id, {"kept": kept})
-        if at is None:
+        if not there:
             raise ReviewError(
-                f"The label {last['label_id']} of {last['field']} was deleted since: there is "
-                "nothing to take back."
+                f"The label {label_id} of {field} was deleted since: there is nothing to take back."
             )
-        return str(last["label_id"])
+        return str(label_id)
 
     @property
     def count(self) -> int:
@@ -147,7 +161,15 @@ class Corrections:
             del kept[0]
         self._store.set(self.sample_id, {"kept": kept})
 
-    def _labels(self, field: str) -> tuple[Any, Any]:
+    def _change(self, field: str, label_id: str, update: dict[str, Any]) -> bool:
+        """Change one label where it is now; whether it is there."""
+        from bson import ObjectId
+
+        there = {f"{field}.detections": {"$elemMatch": {"_id": ObjectId(label_id)}}}
+        return change_sample(self._dataset, self.sample_id, update, there)
+
+    def _labels(self, field: str) -> list[Any]:
+        """The labels of a field as they are now."""
         if field not in detections_fields(self._dataset):
             raise ReviewError(
                 f"Expected a field of Detections, found {field!r}, which this dataset does not "
@@ -156,11 +178,14 @@ class Corrections:
         try:
             sample = self._dataset[self.sample_id]
         except KeyError as error:
-            raise ReviewError(
-                f"The sample {self.sample_id} is not in the dataset any more: open another."
-            ) from error
+            raise self._sample_gone() from error
         sample.reload()
-        return sample, [] if sample[field] is None else sample[field].detections
+        return [] if sample[field] is None else list(sample[field].detections)
+
+    def _sample_gone(self) -> ReviewError:
+        return ReviewError(
+            f"The sample {self.sample_id} is not in the dataset any more: open another."
+        )
 
     def _make_field(self, field: str) -> None:
         import fiftyone as fo
@@ -176,6 +201,13 @@ class Corrections:
         )
 
 
+def _gone(field: str, label_id: str) -> ReviewError:
+    return ReviewError(
+        f"Expected a label with the id {label_id} in {field}, found none: it was deleted or "
+        "belongs to another sample. Choose the label again."
+    )
+
+
 def _write_mask(label: Any, refined: Refined, size: Size, model_id: str) -> None:
     if not refined.crop.size:
         raise ReviewError("Nothing was found at these prompts: click elsewhere, or draw a box.")
@@ -186,5 +218,8 @@ def _write_mask(label: Any, refined: Refined, size: Size, model_id: str) -> None
     label.confidence = quality.predicted_iou
     for name in MASK_ATTRIBUTES:
         label[name] = getattr(quality, name)
+    for name in JUDGED_ATTRIBUTES:
+        if label.has_field(name):
+            label[name] = None  # it was said of the former mask
     label[MODEL_ID] = model_id
     label[REPROMPTED] = True

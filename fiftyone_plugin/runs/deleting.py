@@ -1,6 +1,6 @@
 """A run taken away again: its labels, its files, what it said of samples, and its record."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +8,7 @@ from fiftyone_plugin.fields import reason_field, run_field, status_field
 from fiftyone_plugin.runs.collection import Documents
 from fiftyone_plugin.runs.frames import FrameDocuments
 from fiftyone_plugin.runs.marks import edited, of_run
-from fiftyone_plugin.runs.records import find_run, forget
+from fiftyone_plugin.runs.records import Run, find_run, forget
 from fiftyone_plugin.storage import files_in_labels
 from fiftyone_plugin.values import Mode
 
@@ -56,23 +56,7 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
     documents = Documents(dataset)
     frames = FrameDocuments(dataset) if run.config.mode is Mode.VIDEO else None
     field = run.config.label_field
-    samples = labels = kept = 0
-    holders = [*documents.written_by(run), *(frames.written_by(run) if frames else ())]
-    for part in _chunks(list(dict.fromkeys(holders))):
-        if frames is not None:
-            for sample_id in part:
-                of_frames = frames.take_away(run, sample_id)
-                labels, kept = labels + of_frames[0], kept + of_frames[1]
-        gone: dict[str, list[Any]] = {}
-        for sample_id, found in documents.labels(part, field):
-            own = [each for each in found if of_run(each, run_id)]
-            gone[sample_id] = [each["_id"] for each in own if not edited(each, run.files)]
-            kept += len(own) - len(gone[sample_id])
-        documents.take_away(run, gone, datetime.now(UTC))
-        samples, labels = samples + len(gone), labels + sum(map(len, gone.values()))
-    files = run.files.remove_all(files_in_labels(run.files.folder)) if run.files.samples() else 0
-    if frames is not None:
-        frames.remove_empty(run)
+    before = _cleared(documents, frames, run)
     dataset.reload()
     for name in (status_field(field), reason_field(field), run_field(field)):
         _drop_if_empty(dataset, documents, name)
@@ -82,6 +66,29 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
     elif run.created:
         _drop_if_empty(dataset, documents, field)
     forget(dataset, run_id)
+    after = _cleared(documents, frames, run)  # another process may have written until now
+    return Deleted(*map(sum, zip(astuple(before), astuple(after), strict=True)))
+
+
+def _cleared(documents: Documents, frames: FrameDocuments | None, run: Run) -> Deleted:
+    """Remove what there is of a run by now, and its files that no label names."""
+    samples = labels = kept = 0
+    while left := [*documents.written_by(run), *(frames.written_by(run) if frames else ())]:
+        for part in _chunks(list(dict.fromkeys(left))):
+            if frames is not None:
+                of_frames = [frames.take_away(run, sample_id) for sample_id in part]
+                labels += sum(gone for gone, _ in of_frames)
+                kept += sum(stayed for _, stayed in of_frames)
+            named: dict[str, list[Any]] = {}
+            for sample_id, found in documents.labels(part, run.config.label_field):
+                own = [each for each in found if of_run(each, run.run_id)]
+                named[sample_id] = [each["_id"] for each in own if not edited(each, run.files)]
+                kept += len(own) - len(named[sample_id])
+            documents.take_away(run, named, datetime.now(UTC))
+            samples, labels = samples + len(named), labels + sum(map(len, named.values()))
+    files = run.files.remove_all(files_in_labels(run.files.folder)) if run.files.samples() else 0
+    if frames is not None:
+        frames.remove_empty(run)
     return Deleted(samples=samples, labels=labels, files=files, kept=kept)
 
 

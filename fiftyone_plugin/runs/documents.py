@@ -10,7 +10,7 @@ from fiftyone_plugin.labels import detection_of
 from fiftyone_plugin.runs.collection import Documents, SampleState, SampleWrite
 from fiftyone_plugin.runs.marks import edited, mark_of, of_run
 from fiftyone_plugin.runs.records import Run
-from fiftyone_plugin.storage import inline_bytes, room_for
+from fiftyone_plugin.storage import fits_file, inline_bytes, room_for
 from fiftyone_plugin.values import SampleAnswer, Status, UnansweredObject
 
 __all__ = ["REASONS", "answered", "failed", "joined"]
@@ -66,8 +66,8 @@ def answered(
         number = asked_before[masked.prompt_id]
         asked_before[masked.prompt_id] += 1
         path = ""
-        if not inline:
-            file = run.files.write(sample_id, masked.prompt_id, number, masked.crop)
+        if not inline and fits_file(crop := masked.crop):
+            file = run.files.write(sample_id, masked.prompt_id, number, crop)
             files.append(file)
             path = str(file)
         detection = detection_of(

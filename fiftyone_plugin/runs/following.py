@@ -14,7 +14,7 @@ from fiftyone_plugin.runs.marks import mark_of
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.runs.spool import Spool, spooling
 from fiftyone_plugin.runs.unfound import Unfound
-from fiftyone_plugin.storage import inline_bytes, room_for
+from fiftyone_plugin.storage import fits_file, inline_bytes, room_for
 from fiftyone_plugin.values import AskedObject, MaskedObject, Status, UnansweredObject
 from sam_plugins import Progress
 from sam_plugins.ports import Segmenter
@@ -199,7 +199,7 @@ class FollowedVideo:
         inline = inline_bytes(crops, room.inline) <= room.inline
         size = 0
         for label, crop in zip(labels, crops, strict=True):
-            if not inline:
+            if not inline and fits_file(crop):
                 name = f"{label[PROMPT_ID]}-{label['index']}"
                 file = self._run.files.write(self._id, name, number, crop)
                 label.update(mask=None, mask_path=str(file))

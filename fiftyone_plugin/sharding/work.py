@@ -6,7 +6,7 @@ import fiftyone as fo
 
 from fiftyone_plugin.errors import RunError
 from fiftyone_plugin.models import segmenter_for
-from fiftyone_plugin.runs import WorkProgress, WorkReport, find_run, work_on
+from fiftyone_plugin.runs import WorkProgress, WorkReport, find_run, pictures_of, work_on
 from fiftyone_plugin.sharding.parts import shard_ids
 
 __all__ = ["run_shard"]
@@ -32,7 +32,8 @@ def run_shard(
     index, count
         Which shard, from 0, and of how many.
     sample_ids
-        The samples that are shared out; by default all of the dataset.
+        The samples that are shared out; by default all of the dataset, of a grouped one
+        the pictures of all slices.
     retry
         Whether samples that failed, wholly or in part, are worked on again.
     progress, stop
@@ -57,5 +58,7 @@ def run_shard(
             f"{segmenter.info.model_id[:12]} as {run.config.model!r}: give all workers the same "
             "weights, or begin a new run."
         )
-    ids = shard_ids(dataset.values("id") if sample_ids is None else sample_ids, index, count)
+    if sample_ids is None:
+        sample_ids = pictures_of(dataset).values("id")
+    ids = shard_ids(sample_ids, index, count)
     return work_on(dataset, run, ids, segmenter, retry=retry, progress=progress, stop=stop)

@@ -1,6 +1,6 @@
 """Where masks are kept: in the sample's document, or as files beside the dataset."""
 
-from fiftyone_plugin.storage.choosing import DOCUMENT_LIMIT, Room, inline_bytes, room_for
+from fiftyone_plugin.storage.choosing import DOCUMENT_LIMIT, Room, fits_file, inline_bytes, room_for
 from fiftyone_plugin.storage.files import MaskFiles, is_slug
 from fiftyone_plugin.storage.folders import files_folder
 from fiftyone_plugin.storage.naming import files_in_labels, files_in_use
@@ -12,6 +12,7 @@ __all__ = [
     "files_folder",
     "files_in_labels",
     "files_in_use",
+    "fits_file",
     "inline_bytes",
     "is_slug",
     "room_for",

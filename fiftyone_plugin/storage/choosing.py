@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DOCUMENT_LIMIT", "Room", "inline_bytes", "room_for"]
+__all__ = ["DOCUMENT_LIMIT", "Room", "fits_file", "inline_bytes", "room_for"]
 
 DOCUMENT_LIMIT = 12 << 20
 """Bytes that a document may have with what we write. MongoDB's limit is 16 << 20; the rest is room
@@ -39,6 +39,11 @@ def room_for(document_bytes: int, max_inline_bytes: int) -> Room:
     """What a document of that size has left, given the configuration's limit."""
     left = max(DOCUMENT_LIMIT - document_bytes, 0)
     return Room(inline=min(max_inline_bytes, left), labels=left)
+
+
+def fits_file(crop: NDArray[np.bool_]) -> bool:
+    """Whether a mask can be a file: one of a single pixel would be refused as a picture."""
+    return crop.size > 1
 
 
 def inline_bytes(crops: Iterable[NDArray[np.bool_]], limit: int) -> int:

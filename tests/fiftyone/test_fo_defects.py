@@ -15,7 +15,7 @@ from fiftyone_plugin.fields import MASK_ATTRIBUTES, status_field
 from fiftyone_plugin.labels import detection_of, mask_of
 from fiftyone_plugin.masking import measure_mask
 from fiftyone_plugin.runs import open_run, work_on
-from fiftyone_plugin.values import BoxMode, MaskedObject, Mode, RunConfig
+from fiftyone_plugin.values import BoxMode, MaskedObject, Mode, RunConfig, SampleAnswer
 
 SIZE = (96, 128)
 
@@ -134,6 +134,18 @@ def test_d8_every_mask_has_confidence_stability_and_a_link_to_its_prompt(
             assert 0 <= label.stability_score <= 1
             assert label.model_id == segmenter.info.model_id
             assert all(label.has_field(name) for name in MASK_ATTRIBUTES)
+
+
+def test_a_mask_of_one_pixel_is_no_file(make_dataset: Any, segmented: Any, monkeypatch: Any):
+    crop, box = np.ones((1, 1), bool), (5, 6, 6, 7)
+    one = MaskedObject(prompt_id="p", crop=crop, box=box, quality=measure_mask(crop, box, SIZE))
+    answer = SampleAnswer(objects=(one,), unanswered=(), size=SIZE)
+    monkeypatch.setattr("fiftyone_plugin.runs.working.mask_objects", lambda *_: answer)
+    dataset = make_dataset(1, boxes=1)
+    segmented(dataset, max_inline_bytes=0)
+    found, where = mask_of(dataset.first().masks.detections[0], SIZE)
+    assert found.tolist() == [[True]]
+    assert where == box
 
 
 def test_d9_masks_beyond_the_limit_are_files(make_dataset: Any, segmented: Any, tmp_path: Path):

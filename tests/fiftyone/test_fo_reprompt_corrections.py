@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bson import ObjectId
 
 from fiftyone_plugin.errors import ReviewError
 from fiftyone_plugin.labels import mask_of
@@ -147,3 +148,34 @@ def test_a_label_that_was_deleted_since_is_said_to_be_gone(dataset: Any) -> None
     with pytest.raises(ReviewError, match="was deleted since"):
         corrections.undo()
     assert corrections.count == 0
+
+
+def test_it_finds_its_label_where_others_take_one_out_meanwhile(
+    dataset: Any, monkeypatch: Any
+) -> None:
+    sample = dataset.first()
+    other, label = sample["boxes"].detections
+    remember = Corrections._remember
+
+    def slowly(self: Any, *arguments: Any) -> None:
+        remember(self, *arguments)
+        taken = {"$pull": {"boxes.detections": {"_id": ObjectId(other.id)}}}
+        dataset._sample_collection.update_one({"_id": ObjectId(sample.id)}, taken)
+
+    monkeypatch.setattr(Corrections, "_remember", slowly)
+    corrections = Corrections(dataset, sample.id)
+    corrections.replace("boxes", label.id, refined(), SIZE, "model")
+    sample.reload()
+    assert [one.id for one in sample["boxes"].detections] == [label.id]
+    assert sample["boxes"].detections[0].mask.shape == (30, 30)
+
+
+def test_what_was_found_about_the_former_mask_goes(dataset: Any) -> None:
+    sample = dataset.first()
+    label = sample["boxes"].detections[0]
+    label["findings"], label["raggedness"] = ["leaking"], 3.0
+    sample.save()
+    Corrections(dataset, sample.id).replace("boxes", label.id, refined(), SIZE, "model")
+    sample.reload()
+    assert sample["boxes"].detections[0]["findings"] is None
+    assert sample["boxes"].detections[0]["raggedness"] is None

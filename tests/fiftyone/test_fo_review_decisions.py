@@ -16,6 +16,7 @@ from fiftyone_plugin.quality import (
     merge_duplicates,
     purge,
     refs_of,
+    remove_labels,
     restore,
 )
 from fiftyone_plugin.review import (
@@ -368,3 +369,26 @@ def test_a_mask_that_asks_again_leaves_its_judgement_and_review_behind(dataset):
     carried = carried_of(dataset.first().masks.detections[0])
     assert carried["tags"] == ["drawn"]
     assert not {"findings", "duplicates", "box_iou", "review", "review_step"} & set(carried)
+
+
+@pytest.mark.parametrize("gone", ["the value", "the field"])
+def test_removed_labels_come_back_where_their_field_is_gone(dataset, gone):
+    ref = refs(dataset)[0]
+    before = dataset[ref.sample_id].masks.detections[0].to_dict()
+    removal = remove_labels(dataset, "masks", [ref], reason="")
+    if gone == "the value":
+        dataset.clear_sample_field("masks")
+    else:
+        dataset.delete_sample_field("masks")
+    assert restore(dataset, removal.removal_id).labels == 1
+    (back,) = dataset[ref.sample_id].masks.detections
+    assert back.to_dict() == before
+
+
+def test_removed_labels_do_not_come_back_into_a_field_of_something_else(dataset, fiftyone_here):
+    removal = remove_labels(dataset, "masks", refs(dataset)[:1], reason="")
+    dataset.delete_sample_field("masks")
+    dataset.add_sample_field("masks", fiftyone_here.StringField)
+    with pytest.raises(FieldError, match="Expected a field of Detections"):
+        restore(dataset, removal.removal_id)
+    assert len(list_removals(dataset)) == 1

@@ -10,7 +10,8 @@ from PIL import Image
 from fiftyone_plugin.errors import RunError
 from fiftyone_plugin.quality import LabelRef
 from fiftyone_plugin.review import Verdict, decide
-from fiftyone_plugin.runs import delete_run, list_runs, open_run, work_on
+from fiftyone_plugin.runs import delete_run, deleting, list_runs, open_run, work_on
+from fiftyone_plugin.runs.collection import Documents
 from fiftyone_plugin.values import Mode, RunConfig
 
 CONFIG = RunConfig(mode=Mode.PROMPTS, label_field="masks", box_field="boxes")
@@ -188,3 +189,26 @@ def test_two_runs_live_side_by_side(make_dataset, segmenter):
     delete_run(dataset, first.run_id)
     assert dataset.count("more.detections") == 4
     assert [each.run_id for each in list_runs(dataset)] == [second.run_id]
+
+
+@pytest.mark.parametrize("instant", ["take_away", "forget"])
+def test_what_another_process_writes_while_it_is_deleted_goes_too(
+    make_dataset, segmenter, monkeypatch, instant
+):
+    dataset = make_dataset(2, boxes=1)
+    ids = dataset.values("id")
+    run = open_run(dataset, CONFIG, segmenter.info.model_id)
+    work_on(dataset, run, ids[:1], segmenter)
+    place = Documents if instant == "take_away" else deleting
+    usual = getattr(place, instant)
+
+    def late(*arguments):
+        monkeypatch.setattr(place, instant, usual)
+        work_on(dataset, run, ids[1:], segmenter)
+        return usual(*arguments)
+
+    monkeypatch.setattr(place, instant, late)
+    assert delete_run(dataset, run.run_id).labels == 2
+    assert dataset._sample_collection.count_documents({"masks_run": {"$exists": True}}) == 0
+    assert not dataset.has_sample_field("masks")
+    assert [sample.boxes.detections[0].label for sample in dataset] == ["disc", "disc"]
