@@ -33,6 +33,8 @@ def take_masks(page: Any, folder: Path) -> None:
     page.get_by_role("button", name="Execute").click()
     page.get_by_text("Samples with masks:").wait_for(timeout=240_000)
     page.get_by_role("button", name="Done").click()
+    page.locator("[data-cy=checkbox-masks] input:checked").wait_for(state="attached")
+    page.wait_for_timeout(5000)
     for field in ("boxes", "points", "ground_truth"):
         page.locator(f"[data-cy=checkbox-{field}]").first.click()
     page.mouse.move(10, 10)
