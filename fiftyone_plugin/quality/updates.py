@@ -41,7 +41,7 @@ def change_sample(
     one = UpdateOne({"_id": ObjectId(sample_id), **(where or {})}, written)
     results = bulk_write([one], dataset._sample_collection)
     Sample._reload_docs(dataset._sample_collection_name, sample_ids=[sample_id])
-    return sum(result.matched_count for result in results) > 0
+    return any(result.matched_count > 0 for result in results)
 
 
 def push_label(dataset: Any, label_field: str, sample_id: str, document: Mapping[str, Any]) -> bool:
