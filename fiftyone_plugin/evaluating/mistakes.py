@@ -283,7 +283,6 @@ def _save_views(
         view = dataset.view()
         for each, other in ((truth_field, prediction_field), (prediction_field, truth_field)):
             view = view.filter_labels(each, shown & (F(MISTAKE_WITH) == other), only_matches=False)
-        fields = (truth_field, prediction_field)
         some = [F(f"{each}.detections").length() > 0 for each in (truth_field, prediction_field)]
         worst = [
             there.if_else(F(f"{each}.detections").map(F(MISTAKE_SCORE)), [])
