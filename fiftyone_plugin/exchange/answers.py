@@ -21,7 +21,16 @@ from fiftyone_plugin.exchange.reading import check_field, object_of_label
 from fiftyone_plugin.exchange.records import UNNAMED
 from fiftyone_plugin.exchange.values import ExchangedObject, ImportReport, ImportSettings, Review
 from fiftyone_plugin.exchange.writing import FieldWriter, SampleLabels
-from fiftyone_plugin.fields import MASK_ATTRIBUTES, MODEL_ID, REVIEW, RUN_ID, WRITTEN
+from fiftyone_plugin.fields import (
+    JUDGED_ATTRIBUTES,
+    MASK_ATTRIBUTES,
+    MODEL_ID,
+    REVIEW,
+    REVIEW_ATTRIBUTES,
+    REVIEW_TAGS,
+    RUN_ID,
+    WRITTEN,
+)
 from fiftyone_plugin.labels import mask_of
 from fiftyone_plugin.masking import measure_mask
 from fiftyone_plugin.runs import Stop, Tell, WorkProgress
@@ -190,7 +199,7 @@ class _Merged:
                 self._answered(document, answered.pop(label_id))
             elif shown and label_id in self.answer.asked:
                 self._count("rejected")
-                self._keep({**document, REVIEW: Review.REJECTED.value})
+                self._keep(_reviewed(document, Review.REJECTED))
             else:
                 self._keep(document)
         for label_id, region in answered.items():
@@ -222,16 +231,17 @@ class _Merged:
             return
         if mask is None:
             self._count("rejected")
-            self._keep({**document, REVIEW: Review.REJECTED.value})
+            self._keep(_reviewed(document, Review.REJECTED))
             return
         label = _label(region, document.get("label"))
-        accepted = {**document, "label": label, REVIEW: Review.ACCEPTED.value}
+        accepted = {**_reviewed(document, Review.ACCEPTED), "label": label}
         if self._same(document, mask, region):
             self._count("accepted")
             self._keep(accepted)
         else:
             self._count("corrected")
-            self.objects.append(self._corrected(accepted, mask))
+            anew = {**accepted, REVIEW: None}  # what was said before was said of another mask
+            self.objects.append(self._corrected(_reviewed(anew, Review.ACCEPTED), mask))
 
     def _add(self, label_id: str, region: Mapping[str, Any]) -> None:
         try:
@@ -242,7 +252,7 @@ class _Merged:
         if mask is not None:
             self._count("added")
             document = {"_id": label_id, "label": _label(region, None)}
-            self.objects.append(self._corrected({**document, REVIEW: Review.ACCEPTED.value}, mask))
+            self.objects.append(self._corrected(_reviewed(document, Review.ACCEPTED), mask))
 
     def _same(self, document: Mapping[str, Any], mask: Mask, region: Mapping[str, Any]) -> bool:
         """Whether a region is the label's mask, pixel for pixel.
@@ -268,7 +278,9 @@ class _Merged:
         quality = measure_mask(crop, box, self.size)
         detection = _detection(document)
         attributes = object_of_label(detection, mask, self.size).attributes
-        gone = {*MASK_ATTRIBUTES, MODEL_ID} | (set() if self.in_place else {RUN_ID})
+        gone = {*MASK_ATTRIBUTES, *JUDGED_ATTRIBUTES, MODEL_ID} | (
+            set() if self.in_place else {RUN_ID}
+        )
         kept = {name: value for name, value in attributes.items() if name not in gone}
         measured = {name: getattr(quality, name) for name in MASK_ATTRIBUTES}
         rle = crop_to_rle(crop, box, self.size)
@@ -307,6 +319,15 @@ class _Merged:
 
     def _say(self, reason: str) -> None:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
+
+
+def _reviewed(document: Mapping[str, Any], review: Review) -> dict[str, Any]:
+    """A label with that decision, in place of another's: with its tag, and none of their steps."""
+    if document.get(REVIEW) == review.value:
+        return dict(document)
+    rest = {name: value for name, value in document.items() if name not in REVIEW_ATTRIBUTES}
+    tags = [tag for tag in document.get("tags") or () if tag not in REVIEW_TAGS]
+    return {**rest, "tags": [*tags, review.value], REVIEW: review.value}
 
 
 def _detection(document: Mapping[str, Any]) -> Any:

@@ -73,7 +73,7 @@ def _inline(values: Any) -> NDArray[np.bool_]:
     mask = np.asarray(values)
     if mask.dtype.kind not in "biuf":
         raise SampleError(f"Expected a mask of numbers, found {mask.dtype}: store 0 and 1.")
-    return _plane(np.asarray(mask != 0))
+    return _plane(np.asarray((mask != 0) & (mask == mask)))  # NaN is nothing
 
 
 def _plane(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

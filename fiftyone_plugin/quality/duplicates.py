@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fiftyone_plugin.errors import ReviewError
+from fiftyone_plugin.errors import ReviewError, SampleError
 from fiftyone_plugin.fields import DUPLICATE_OF, DUPLICATES, FINDINGS, RAGGEDNESS, REVIEW
 from fiftyone_plugin.geometry import whole_to_relative_box
 from fiftyone_plugin.quality.batches import check_detections, root_of, sample_ids_of, size_of
@@ -103,7 +103,8 @@ def merge_duplicates(collection: Any, label_field: str, *, made_by: str = "") ->
     """Let the better label of each group cover the others' pixels as well, and take those out.
 
     It keeps its class, confidence and attributes; its mask, box and measures become those of all
-    the pixels together, and the mask is stored in the label even if it was a file.
+    the pixels together, and the mask is stored in the label even if it was a file. A sample with a
+    mask that cannot be read stays as it is.
 
     Raises
     ------
@@ -139,18 +140,28 @@ def _some(collection: Any, label_field: str) -> Duplicates:
 def _joined(
     dataset: Any, label_field: str, keeper: LabelRef, others: tuple[LabelRef, ...]
 ) -> dict[str, Any]:
-    """Attributes of a label that covers what several cover."""
+    """Attributes of a label that covers what several cover.
+
+    Raises
+    ------
+    SampleError
+        If one of their masks cannot be read: the others alone would be a wrong mask.
+    """
     from bson import Binary, ObjectId
     from fiftyone.core.utils import serialize_numpy_array
 
     shown = dict.fromkeys((label_field, "metadata.height", "metadata.width"), True)
     sample = dataset._sample_collection.find_one({"_id": ObjectId(keeper.sample_id)}, shown) or {}
-    size = size_of(sample)
-    if size is None:
-        return {DUPLICATES: 0}
     ids = {keeper.label_id, *(ref.label_id for ref in others)}
-    read = read_labels(sample, label_field, size, {})
-    crop, box = _union([item.mask for item in read.objects if item.label_id in ids])
+    size = size_of(sample)
+    read = None if size is None else read_labels(sample, label_field, size, {})
+    masks = [item.mask for item in read.objects if item.label_id in ids] if read else []
+    if size is None or len(masks) < len(ids):
+        raise SampleError(
+            f"Expected {len(ids)} masks to merge, found {len(masks)} that can be read: judge the "
+            "masks again."
+        )
+    crop, box = _union(masks)
     shape = measure_shape(crop, box, size)
     return {
         "mask": Binary(serialize_numpy_array(crop)),

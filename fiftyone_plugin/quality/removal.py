@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fiftyone_plugin.errors import ReviewError
+from fiftyone_plugin.errors import ReviewError, SampleError
 from fiftyone_plugin.fields import REMOVED_STORE
 from fiftyone_plugin.quality.batches import check_detections, root_of
 from fiftyone_plugin.quality.people import this_user
@@ -93,7 +93,7 @@ def remove_labels(
         Attributes and values that a label must still have at the moment it is taken out.
     changes
         Labels that take over something: from the document as it is, the attributes to set. Each is
-        recorded as it was.
+        recorded as it was. A sample where one raises a SampleError stays as it is.
     """
     dataset = root_of(collection)
     store = _store(dataset)
@@ -115,14 +115,21 @@ def remove_labels(
     for start in range(0, len(samples), _BATCH):
         part = dict(samples[start : start + _BATCH])
         for sample_id, documents in find_labels(dataset, label_field, part).items():
-            going, differing = [], []
-            for document in documents:
-                ref = LabelRef(sample_id, str(document["_id"]))
-                if ref in gone:
-                    if all(document.get(name) == value for name, value in (only or {}).items()):
-                        going.append(document)
-                elif ref in changes:
-                    differing.append((document, dict(changes[ref](document))))
+            by_ref = {LabelRef(sample_id, str(each["_id"])): each for each in documents}
+            going = [
+                document
+                for ref, document in by_ref.items()
+                if ref in gone
+                and all(document.get(name) == value for name, value in (only or {}).items())
+            ]
+            try:
+                differing = [
+                    (document, dict(changes[ref](document)))
+                    for ref, document in by_ref.items()
+                    if ref in changes and ref not in gone
+                ]
+            except SampleError:
+                continue
             if going or differing:
                 kept = {"removed": going, "changed": [document for document, _ in differing]}
                 store.set(f"{removal_id}/{sample_id}", {"sample_id": sample_id, **kept})

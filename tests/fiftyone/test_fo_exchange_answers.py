@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from exchange_labels import detection, donut, known, picture
 
-from fiftyone_plugin.errors import ExchangeError, FieldError
+from fiftyone_plugin.errors import ExchangeError, FieldError, ReviewError
 from fiftyone_plugin.exchange import (
     ExportSettings,
     Format,
@@ -15,6 +15,8 @@ from fiftyone_plugin.exchange import (
     export_masks,
     import_answers,
 )
+from fiftyone_plugin.quality import LabelRef
+from fiftyone_plugin.review import Verdict, decide, undo
 from sam_plugins.formats import brush_rle_to_crop, crop_to_brush_rle
 
 SIZE = (40, 60)
@@ -141,7 +143,8 @@ def test_what_is_submitted_unchanged_is_accepted_in_a_new_field(dataset, tmp_pat
     assert [each.label for each in new] == [each.label for each in old]
     reviews = [each["review"] if each.has_field("review") else None for each in new]
     assert reviews == ["accepted"] * 5 + [None]
-    strip = {"review": None}
+    strip = {"review": None, "tags": []}
+    assert new[0].tags == ["t", "accepted"]
     assert [each | strip for each in known(sample, "masks_answers", SIZE)] == [
         each | strip for each in known(sample, "masks", SIZE)
     ]
@@ -201,10 +204,42 @@ def test_in_place_only_with_consent_and_what_was_not_asked_stays(dataset, tmp_pa
     assert (report.accepted, report.rejected) == (1, 3)
     after = known(sample, "masks", SIZE)
     assert [each["review"] for each in after[:4]] == ["accepted"] + 3 * ["rejected"]
-    assert [{**each, "review": 0} for each in after] == [{**each, "review": 0} for each in before]
+    decided = {"review": 0, "tags": []}
+    assert [{**each, **decided} for each in after] == [{**each, **decided} for each in before]
+    assert [each.tags for each in sample["masks"].detections[:2]] == [
+        ["t", "accepted"],
+        ["rejected"],
+    ]
     again, sample = back(dataset, path, "masks", overwrite=True)
     assert (again.accepted, again.rejected, again.added) == (1, 3, 0)
     assert known(sample, "masks", SIZE) == after
+
+
+def test_an_answer_takes_the_place_of_a_decision_and_a_new_mask_of_findings(dataset, tmp_path):
+    _, tasks = exported(dataset, tmp_path)
+    sample = dataset.first()
+    rejected, corrected = sample["masks"].detections[:2]
+    for each in (rejected, corrected):
+        refs = [LabelRef(sample.id, each.id)]
+        decide(dataset, "masks", refs, Verdict.ACCEPTED, reviewer="ann")
+    sample.reload()
+    for each in sample["masks"].detections[:2]:
+        each["findings"] = ["leaking"]
+    sample.save()
+
+    def change(regions):
+        return [region_of(donut(), 30, 30, id=corrected.id, origin="prediction-changed")]
+
+    _, sample = back(dataset, submitted(tmp_path, tasks, change), "masks", overwrite=True)
+    found = {each.id: each for each in sample["masks"].detections}
+    assert found[rejected.id]["review"] == "rejected"
+    assert found[rejected.id].tags == ["t", "rejected"]
+    assert found[rejected.id]["findings"] == ["leaking"]
+    assert not found[corrected.id].has_field("findings") or not found[corrected.id]["findings"]
+    with pytest.raises(ReviewError, match="found none"):
+        undo(dataset, "masks", reviewer="ann")
+    sample.reload()
+    assert sample["masks"].detections[0]["review"] == "rejected"
 
 
 def test_masks_in_files_come_to_the_new_field_as_files_of_its_own(fiftyone_here, dataset, tmp_path):

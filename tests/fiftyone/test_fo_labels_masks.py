@@ -156,6 +156,13 @@ def test_masks_in_files_are_what_is_not_zero(fiftyone_here, tmp_path, mode):
     assert np.array_equal(crop, mask.astype(bool))
 
 
+def test_nan_is_no_pixel_of_a_mask(fiftyone_here):
+    mask = np.full((10, 20), np.nan, np.float32)
+    mask[2, 3], mask[4] = 1, 0
+    found = mask_of(fiftyone_here.Detection(bounding_box=[0, 0, 0.2, 0.1], mask=mask), (100, 100))
+    assert np.argwhere(found[0]).tolist() == [[2, 3]]
+
+
 def test_what_has_no_mask_or_no_place_has_no_pixels(fiftyone_here):
     fo, mask = fiftyone_here, np.ones((2, 2), bool)
     nowhere = [[2, 2, 0.5, 0.5], [0, 0, 1e308, 1], [float("nan"), 0, 1, 1], [0, 0, 0, 1], []]

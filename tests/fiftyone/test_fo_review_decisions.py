@@ -353,6 +353,20 @@ def test_merged_duplicates_cover_all_their_pixels(dataset):
     assert after.to_dict() == before
 
 
+def test_nothing_is_merged_into_a_mask_that_cannot_be_read(dataset, tmp_path):
+    judge_masks(dataset, "masks")
+    sample, other = dataset
+    best = sample.masks.detections[0]
+    best.mask, best.mask_path = None, str(tmp_path / "gone.png")
+    sample.save()
+    before = sample.masks.to_dict()
+    removal = merge_duplicates(dataset, "masks")
+    assert (removal.removed, removal.changed) == (1, 1)
+    sample.reload()
+    assert sample.masks.to_dict() == before
+    assert len(other.masks.detections) == 2
+
+
 def test_a_label_changed_after_merging_is_not_put_back(dataset):
     judge_masks(dataset, "masks")
     removal = merge_duplicates(dataset.limit(1), "masks")
