@@ -107,7 +107,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 
 def operators_of(messages: list[dict[str, Any]]) -> list[str]:
-    return [each["body"].get("operator_uri", "result") for each in messages]
+    return [each["body"]["operator_uri"] for each in messages]
 
 
 def test_the_app_answers_and_offers_the_operators(app: App) -> None:
@@ -124,19 +124,11 @@ def test_executed_in_the_app_it_tells_its_progress_and_then_its_counts(app: App)
     messages = app.execute("segment_prompts", box_field="boxes", label_field="made")
     names = operators_of(messages)
     assert names[0] == "set_progress"
-    assert names[-2:] == ["reload_dataset", "result"]
-    result = messages[-1]["body"]
-    assert messages[-1]["cls"] == "ExecutionResult"
-    assert result["failed"] == 0
-    assert result["objects"] > 50
-    shown = app.post(
-        "/operators/resolve-type",
-        operator_uri=f"{PLUGIN}/segment_prompts",
-        target="outputs",
-        results=result,
-        params={},
-    ).json()
-    assert "objects" in shown["type"]["properties"]
+    assert names[-2:] == ["reload_dataset", "show_output"]
+    shown = messages[-1]["body"]["params"]
+    assert shown["results"]["failed"] == 0
+    assert shown["results"]["objects"] > 50
+    assert "objects" in shown["outputs"]["type"]["properties"]
 
 
 def test_what_goes_wrong_is_a_sentence_in_the_app(app: App, tmp_path: Path) -> None:
@@ -149,19 +141,14 @@ def test_what_goes_wrong_is_a_sentence_in_the_app(app: App, tmp_path: Path) -> N
         model="file",
         model_path=str(weights),
     )
-    assert operators_of(messages)[-2:] == ["notify", "result"]
-    problem = messages[-1]["body"]["problem"]
+    assert operators_of(messages)[-2:] == ["notify", "show_output"]
+    shown = messages[-1]["body"]["params"]
+    problem = shown["results"]["problem"]
     assert problem == messages[-2]["body"]["params"]["message"]
     assert "no-weights.pt" in problem
     assert "Traceback" not in problem
-    shown = app.post(
-        "/operators/resolve-type",
-        operator_uri=f"{PLUGIN}/segment_prompts",
-        target="outputs",
-        results=messages[-1]["body"],
-        params={},
-    ).json()
-    assert shown["type"]["properties"]["problem"]["view"]["label"] == problem
+    (said,) = shown["outputs"]["type"]["properties"].values()
+    assert said["view"]["label"] == problem
 
 
 def test_a_second_one_in_the_same_folder_says_so(app: App) -> None:

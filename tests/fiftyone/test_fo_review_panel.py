@@ -333,4 +333,6 @@ def test_the_app_gets_progress_and_a_result(dataset):
     request = {"dataset_name": dataset.name, "params": {"label_field": "masks"}}
     request["selected_samples"] = []
     messages = list(JudgeMasks().execute(ExecutionContext(request, Executor())))
-    assert messages[-1].to_json()["body"]["findings"] == {"duplicate": 2}
+    shown = messages[-1].to_json()["body"]["params"]
+    assert shown["results"]["findings"] == {"duplicate": 2}
+    assert "said_0" in shown["outputs"]["type"]["properties"]
