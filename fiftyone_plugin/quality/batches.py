@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fiftyone_plugin.errors import FieldError
-from fiftyone_plugin.runs import WorkProgress
+from fiftyone_plugin.runs import WorkProgress, fields_locked
 from sam_plugins.types import Size
 
 __all__ = [
@@ -80,12 +80,12 @@ def declare(dataset: Any, label_field: str, attributes: Mapping[str, type]) -> N
         str: fo.StringField,
         list: fo.ListField,
     }
+    missing = []
     for name, kind in attributes.items():
         path = f"{label_field}.detections.{name}"
         known = dataset.get_field(path)
         if known is None:
-            extra = {"subfield": fo.StringField} if kind is list else {}
-            dataset.add_sample_field(path, kinds[kind], **extra)
+            missing.append((path, kind))
         elif not isinstance(known, kinds[kind]) and not (
             kind is int and isinstance(known, fo.FloatField)
         ):
@@ -93,6 +93,13 @@ def declare(dataset: Any, label_field: str, attributes: Mapping[str, type]) -> N
                 f"Expected the attribute {path!r} to be free or {kinds[kind].__name__}, found "
                 f"{type(known).__name__}: rename it."
             )
+    if not missing:
+        return
+    with fields_locked(dataset):
+        for path, kind in missing:
+            if dataset.get_field(path) is None:
+                extra = {"subfield": fo.StringField} if kind is list else {}
+                dataset.add_sample_field(path, kinds[kind], **extra)
 
 
 def ensure_sizes(dataset: Any, ids: list[str]) -> None:

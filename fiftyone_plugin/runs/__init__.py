@@ -6,6 +6,7 @@ say what became of the samples, `delete_run` removes all of it.
 
 from fiftyone_plugin.runs.collection import pictures_of
 from fiftyone_plugin.runs.deleting import Deleted, delete_run
+from fiftyone_plugin.runs.lock import fields_locked
 from fiftyone_plugin.runs.opening import open_run
 from fiftyone_plugin.runs.progress import Stop, Tell, WorkProgress, WorkReport
 from fiftyone_plugin.runs.records import Run, find_run, list_runs
@@ -20,6 +21,7 @@ __all__ = [
     "WorkProgress",
     "WorkReport",
     "delete_run",
+    "fields_locked",
     "find_run",
     "list_runs",
     "open_run",

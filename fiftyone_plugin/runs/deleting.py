@@ -7,6 +7,7 @@ from typing import Any
 from fiftyone_plugin.fields import reason_field, run_field, status_field
 from fiftyone_plugin.runs.collection import Documents
 from fiftyone_plugin.runs.frames import FrameDocuments
+from fiftyone_plugin.runs.lock import fields_locked
 from fiftyone_plugin.runs.marks import edited, of_run
 from fiftyone_plugin.runs.records import Run, find_run, forget
 from fiftyone_plugin.storage import files_in_labels
@@ -57,14 +58,14 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
     frames = FrameDocuments(dataset) if run.config.mode is Mode.VIDEO else None
     field = run.config.label_field
     before = _cleared(documents, frames, run)
-    dataset.reload()
-    for name in (status_field(field), reason_field(field), run_field(field)):
-        _drop_if_empty(dataset, documents, name)
-    if run.created and frames is not None:
-        if dataset.has_frame_field(field) and not frames.holds(field):
-            dataset.delete_frame_field(field)
-    elif run.created:
-        _drop_if_empty(dataset, documents, field)
+    with fields_locked(dataset):
+        for name in (status_field(field), reason_field(field), run_field(field)):
+            _drop_if_empty(dataset, documents, name)
+        if run.created and frames is not None:
+            if dataset.has_frame_field(field) and not frames.holds(field):
+                dataset.delete_frame_field(field)
+        elif run.created:
+            _drop_if_empty(dataset, documents, field)
     forget(dataset, run_id)
     after = _cleared(documents, frames, run)  # another process may have written until now
     return Deleted(*map(sum, zip(astuple(before), astuple(after), strict=True)))

@@ -1,5 +1,6 @@
 """The fields that a run writes, declared so that FiftyOne's App shows and filters them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fiftyone_plugin.fields import (
@@ -11,6 +12,7 @@ from fiftyone_plugin.fields import (
     run_field,
     status_field,
 )
+from fiftyone_plugin.runs.lock import fields_locked
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.values import Mode
 
@@ -24,26 +26,42 @@ def declare(dataset: Any, run: Run) -> None:
     """Declare the fields of a run, and the attributes of its labels, where they are not yet.
 
     Nothing changes where they are, and several processes may do it at once.
+
+    Raises
+    ------
+    RunError
+        If others change the dataset's fields all the time.
     """
+    dataset.reload()
+    if _missing(dataset, run):
+        with fields_locked(dataset):
+            for add, name, arguments in _missing(dataset, run):
+                add(name, **arguments)
+
+
+def _missing(dataset: Any, run: Run) -> list[tuple[Callable[..., None], str, dict[str, Any]]]:
+    """What is not declared yet: how, what, and as what."""
     import fiftyone.core.fields as fof
     import fiftyone.core.labels as fol
 
     field = run.config.label_field
-    video = run.config.mode is Mode.VIDEO
-    add = dataset.add_frame_field if video else dataset.add_sample_field
     beside = dataset.get_field_schema(flat=True)
-    schema = dataset.get_frame_field_schema(flat=True) if video else beside
+    add, schema = dataset.add_sample_field, beside
+    if run.config.mode is Mode.VIDEO:
+        add, schema = dataset.add_frame_field, dataset.get_frame_field_schema(flat=True)
+    missing: list[tuple[Callable[..., None], str, dict[str, Any]]] = []
     if field not in schema:
-        add(field, fof.EmbeddedDocumentField, embedded_doc_type=fol.Detections)
+        labels = {"ftype": fof.EmbeddedDocumentField, "embedded_doc_type": fol.Detections}
+        missing.append((add, field, labels))
     for name in (status_field(field), reason_field(field), run_field(field)):
         if name not in beside:
-            dataset.add_sample_field(name, fof.StringField)
+            missing.append((dataset.add_sample_field, name, {"ftype": fof.StringField}))
     kinds: dict[str, Any] = dict.fromkeys((PROMPT_ID, RUN_ID, MODEL_ID), fof.StringField)
-    for name in MASK_ATTRIBUTES:
-        kinds[name] = fof.FloatField
+    kinds.update(dict.fromkeys(MASK_ATTRIBUTES, fof.FloatField))
     kinds.update(dict.fromkeys(_COUNTS, fof.IntField))
     kinds.update(dict.fromkeys(_YES_OR_NO, fof.BooleanField))
     for name, kind in kinds.items():
         path = f"{field}.detections.{name}"
         if path not in schema:
-            add(path, kind)
+            missing.append((add, path, {"ftype": kind}))
+    return missing
