@@ -167,15 +167,21 @@ def test_killed_while_it_is_deleted(jobs, dataset, folder, fiftyone_here):
     config = settings("files", folder)
     job = {"dataset": dataset.name, "config": config.to_json()}
     before = state(dataset, folder)
-    ended(jobs, dataset, config)
-    instants = ended(jobs, dataset, config, delete=True)["instants"]
-    for deadly in random.Random(5).sample(range(1, instants), 10):
+
+    def made():
         ended(jobs, dataset, config)
         dataset.reload()
         first = dataset.first()
         own = fiftyone_here.Detection(label="by hand", bounding_box=[0, 0, 0.5, 0.5])
         first.masks.detections.append(own)
         first.save()
+
+    made()
+    instants = ended(jobs, dataset, config, delete=True)["instants"]
+    dataset.reload()
+    dataset.delete_sample_field("masks")
+    for deadly in random.Random(5).sample(range(1, instants), 10):
+        made()
         assert jobs.run(**job, delete=True, deadly=deadly)[0] == -signal.SIGKILL
         dataset.reload()
         if dataset.list_runs():
