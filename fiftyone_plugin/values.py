@@ -79,7 +79,8 @@ class RunConfig:
         "fp32" or "bf16".
     box_field, point_field, mask_field
         Detections (their boxes), Keypoints and Detections (their masks) to ask with; at least one
-        in `Mode.PROMPTS`, and boxes or masks in `Mode.VIDEO`.
+        in `Mode.PROMPTS`, and boxes or masks in `Mode.VIDEO`. In `Mode.EVERYTHING` boxes alone may
+        be given: everything inside each of them is found, as in a picture of its own.
     point_label_attribute
         The Keypoint attribute that holds one sign per point, 1 foreground and 0 background; where
         a keypoint has none, all its points are foreground.

@@ -63,7 +63,11 @@ def segment(
         str, typer.Option("--masks", help="Field of Detections whose masks ask.", metavar="FIELD")
     ] = "",
     everything: Annotated[
-        bool, typer.Option("--everything", help="Segment whatever there is; nothing asks.")
+        bool,
+        typer.Option(
+            "--everything",
+            help="Segment whatever there is; nothing asks. With --boxes: in each box alone.",
+        ),
     ] = False,
     follow: Annotated[
         bool,

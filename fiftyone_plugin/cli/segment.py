@@ -54,9 +54,10 @@ def run(
     from fiftyone_plugin.operators.choices import choices_of
 
     asks = [each for each in ("box_field", "point_field", "mask_field") if params[each]]
-    if everything and (asks or follow):
+    if everything and (follow or set(asks) - {"box_field"}):
         raise FieldError(
-            "Expected either fields that ask or --everything, found both: leave one out."
+            "Expected either fields that ask or --everything, found both: leave one out; --boxes "
+            "alone says where to look for everything."
         )
     if not everything and not asks:
         raise FieldError(

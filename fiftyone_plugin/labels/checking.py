@@ -34,9 +34,7 @@ def fields_needed(config: RunConfig) -> list[str]:
     In `Mode.VIDEO` they are those of the frames and begin with "frames."; otherwise they are named
     as the configuration names them.
     """
-    if config.mode is Mode.EVERYTHING:
-        return []
-    names = [getattr(config, name) for name in _INPUTS if getattr(config, name)]
+    names = [field for field in _reading(config).values() if field]
     if config.mode is Mode.VIDEO:
         names = [FRAMES + local_name(name) for name in names]
     return list(dict.fromkeys(names))
@@ -64,7 +62,7 @@ def check_fields(dataset: Any, config: RunConfig) -> None:
     _check_media(media, config)
     frames = media == _VIDEO
     schema = _schema(dataset, frames)
-    reading = {name: getattr(config, name) for name in _INPUTS} if _asks(config) else {}
+    reading = _reading(config)
     if _asks(config) and not any(reading.values()):
         raise FieldError(
             "Expected a field of boxes, points or masks to ask with, found none: name one, or "
@@ -86,6 +84,12 @@ def check_fields(dataset: Any, config: RunConfig) -> None:
 
 def _asks(config: RunConfig) -> bool:
     return config.mode is not Mode.EVERYTHING
+
+
+def _reading(config: RunConfig) -> dict[str, str]:
+    """The fields of labels that a run reads: of everything-mode, the boxes it looks into."""
+    names = _INPUTS if _asks(config) else ("box_field",)
+    return {name: getattr(config, name) for name in names}
 
 
 def _check_media(media: str | None, config: RunConfig) -> None:

@@ -93,6 +93,11 @@ def _check_asked(mode: Mode, asked: Mapping[str, str]) -> None:
             "Expected at least one field to ask with, found none: choose a field of boxes, of "
             "points or of masks."
         )
+    if mode is Mode.EVERYTHING and (asked["point_field"] or asked["mask_field"]):
+        raise FieldError(
+            "Expected boxes to look into, or nothing, found points or masks: everything-mode asks "
+            "by itself; leave them out."
+        )
     if mode is Mode.VIDEO and not (asked["box_field"] or asked["mask_field"]):
         raise FieldError(
             "Expected a field of boxes or of masks to follow, found neither: choose one."

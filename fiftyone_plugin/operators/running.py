@@ -201,7 +201,7 @@ def count(
     estimate, reasons = Estimate(), Counter[str]()
     left = _left(dataset, ids, choices, estimate)
     estimate.samples = len(left)
-    if config.mode is not Mode.EVERYTHING:
+    if fields_needed(config):
         view = pictures_of(dataset, config.mode).select(left).select_fields(fields_needed(config))
         for number, sample in enumerate(view, 1):
             if stop is not None and stop():

@@ -1,4 +1,4 @@
-"""Everything to masks: whatever there is in the pictures, without labels that ask."""
+"""Everything to masks: whatever there is in the pictures, or in patches of them."""
 
 from typing import Any
 
@@ -19,7 +19,16 @@ class SegmentEverything(SegmentOperator):
     icon = "blur_on"
 
     def ask(self, inputs: Any, dataset: Any, params: dict[str, Any]) -> None:
-        """How densely it looks."""
+        """Where it looks, and how densely."""
+        boxes = form.labels_fields(dataset, "Detections")
+        form.add_field(
+            inputs,
+            "box_field",
+            boxes,
+            "Inside these boxes alone",
+            "Each patch is searched as a picture of its own, so that small things are seen larger. "
+            "Empty: the whole picture.",
+        )
         form.add_everything_grid(inputs)
 
 

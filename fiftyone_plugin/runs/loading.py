@@ -205,7 +205,7 @@ class Loader:
             return Video(sample.id, state, sample)
         try:
             image = open_picture(sample)
-            if self._run.config.mode is Mode.EVERYTHING:
+            if not fields_needed(self._run.config):
                 return Read(sample.id, state, image, (), ())
             size = (image.shape[0], image.shape[1])
             asked, unanswered = read_asked(sample, size, self._run.config)

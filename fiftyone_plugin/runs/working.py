@@ -1,6 +1,7 @@
 """The work of a run: read, ask, write, sample by sample, until all are done or it is stopped."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fiftyone_plugin.errors import RunError, SampleError
@@ -165,7 +166,11 @@ class _Work:
     def _answer(self, item: Read, stop: Stop) -> SampleAnswer:
         size = (item.image.shape[0], item.image.shape[1])
         if self._run.config.mode is Mode.EVERYTHING:
-            return mask_everything(self._segmenter, item.image, self._run.config, stop=stop)
+            patches = item.asked if self._run.config.box_field else None
+            answer = mask_everything(
+                self._segmenter, item.image, self._run.config, patches, stop=stop
+            )
+            return replace(answer, unanswered=(*item.unanswered, *answer.unanswered))
         if not item.asked:
             return SampleAnswer(objects=(), unanswered=item.unanswered, size=size)
         answer = mask_objects(self._segmenter, item.image, item.asked, self._run.config)

@@ -131,7 +131,9 @@ def test_a_dataset_of_groups_needs_a_slice(fiftyone_here):
 def test_fields_needed_are_each_named_once():
     config = configured(box_field="boxes", mask_field="boxes", point_field="clicks")
     assert fields_needed(config) == ["boxes", "clicks"]
-    assert fields_needed(configured(Mode.EVERYTHING, box_field="boxes")) == []
+    assert fields_needed(configured(Mode.EVERYTHING)) == []
+    patches = configured(Mode.EVERYTHING, box_field="boxes", point_field="clicks")
+    assert fields_needed(patches) == ["boxes"]
     config = configured(Mode.VIDEO, box_field="frames.boxes", mask_field="masks")
     assert fields_needed(config) == ["frames.boxes", "frames.masks"]
 

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from fiftyone_plugin.masking import mask_everything, measure_mask
 from fiftyone_plugin.masking.measuring import why_left_out
-from fiftyone_plugin.values import Mode, RunConfig
+from fiftyone_plugin.values import AskedObject, Mode, RunConfig
 from sam_plugins import load_sample, open_segmenter
 from sam_plugins.masks import mask_to_box
 
@@ -56,6 +56,16 @@ def test_everything_has_quality_and_follows_the_configuration():
     config = RunConfig(mode=Mode.EVERYTHING, label_field="x", points_per_side=8, min_area=least)
     fewer = mask_everything(segmenter, sample.image, config)
     assert sorted(one.quality.area for one in fewer.objects) == [a for a in areas if a >= least]
+    patches = [AskedObject(prompt_id="p", prompt=None, given_box=(40.0, 30.0, 168.0, 130.0))]
+    part = np.ascontiguousarray(sample.image[30:130, 40:168])
+    inside = mask_everything(segmenter, sample.image, config, patches)
+    alone = mask_everything(segmenter, part, config)
+    assert len(inside.objects) > 0
+    for here, there in zip(inside.objects, alone.objects, strict=True):
+        assert here.prompt_id == "p"
+        assert (here.crop == there.crop).all()
+        x0, y0, x1, y1 = there.box
+        assert here.box == (x0 + 40, y0 + 30, x1 + 40, y1 + 30)
     stopped = mask_everything(segmenter, sample.image, config, stop=lambda: True)
     assert len(stopped.objects) < len(fewer.objects)
 

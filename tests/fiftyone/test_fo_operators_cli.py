@@ -100,7 +100,7 @@ def test_a_failed_sample_is_exit_code_1_and_is_tried_again(
     ("words", "told"),
     [
         (("segment", "HERE"), "Expected something to segment, found nothing"),
-        (("segment", "HERE", "--boxes", "boxes", "--everything"), "found both"),
+        (("segment", "HERE", "--points", "boxes", "--everything"), "found both"),
         (("segment", "HERE", "--boxes", "nothing"), "Expected a field 'nothing'"),
         (("segment", "HERE", "--boxes", "boxes", "--out", "boxes"), "found 'boxes'"),
         (("segment", "HERE", "--boxes", "boxes", "--box-mode", "big"), "for box_mode, found 'big'"),

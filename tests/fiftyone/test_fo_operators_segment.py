@@ -121,6 +121,35 @@ def test_everything_needs_no_labels(make_dataset: Any) -> None:
     assert dataset.count("all.detections") == result["objects"]
 
 
+def test_everything_inside_boxes_stays_inside_and_names_its_box(make_dataset: Any) -> None:
+    dataset = make_dataset(2, 2)
+    for sample in dataset:
+        for label in sample.boxes.detections:
+            x, y, width, height = label.bounding_box
+            label.bounding_box = [x - width / 2, y - height / 2, 2 * width, 2 * height]
+        sample.save()
+    params = {"label_field": "parts", "box_field": "boxes", "points_per_side": 8}
+    counted = execute(EVERYTHING, dataset, dry_run=True, **params)
+    assert (counted["samples"], counted["objects"]) == (2, 4)
+    result = execute(EVERYTHING, dataset, **params)
+    assert result["done"] == 2
+    assert result["objects"] >= 2
+    dataset.reload()
+    for sample in dataset:
+        patches = {label.id: label for label in sample.boxes.detections}
+        for found in sample.parts.detections:
+            patch = patches[found.prompt_id]
+            assert (found.label, found.index, found.tags) == ("disc", None, ["drawn"])
+            x, y, width, height = found.bounding_box
+            left, top, across, down = patch.bounding_box
+            one = 1.01 / 96  # the box is taken to whole pixels
+            assert x >= left - one
+            assert y >= top - one
+            assert x + width <= left + across + one
+            assert y + height <= top + down + one
+    assert execute(EVERYTHING, dataset, **params)["skipped"] == 2
+
+
 def test_the_form_offers_only_fields_that_fit(dataset: Any) -> None:
     import fiftyone as fo
 
