@@ -24,6 +24,7 @@ __all__ = ["SegmenterContract"]
 
 _THREADS = 8
 _TOLERANCE = 1e-5
+_ROUNDING = 1e-6
 _HEIGHT, _WIDTH = 37, 53
 
 
@@ -143,7 +144,10 @@ class SegmenterContract:
             check_same_masks(segmenter.decode(first, prompt), segmenter.decode(second, prompt))
 
     def test_decode_many_gives_what_decode_gives(self) -> None:
-        """In order, kinds mixed, within 1e-5 in logits; twice the same is bit-equal."""
+        """In order, kinds mixed, within 1e-5 in logits; twice the same differs by rounding at most.
+
+        Where a buffer lies in memory decides about last bits on some processors.
+        """
         segmenter = self.make_segmenter()
         embedding, prompts = segmenter.encode(_picture()), _prompts(segmenter) * 2
         for wish in (None, True, False):
@@ -153,7 +157,7 @@ class SegmenterContract:
             for prompt, answer, repeated in zip(prompts, together, again, strict=True):
                 alone = segmenter.decode(embedding, prompt, multimask_output=wish)
                 check_same_masks(answer, alone, _TOLERANCE)
-                check_same_masks(answer, repeated)
+                check_same_masks(answer, repeated, _ROUNDING)
         check(not list(segmenter.decode_many(embedding, [])), "answers to no prompts")
 
     def test_only_answers_above_a_threshold(self) -> None:
