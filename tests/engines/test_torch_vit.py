@@ -54,7 +54,7 @@ def test_vit_b_sized_layers_stay_within_rounding():
     pixels = pixels_for(encoder)
     expected = encoded(encoder, pixels)
     found = encoded(TorchViT(copy_of(encoder)), pixels)
-    assert relative(found, expected) < 5e-5
+    assert relative(found, expected) < 1e-4
 
 
 def test_every_image_of_a_batch_is_encoded_as_if_alone():
