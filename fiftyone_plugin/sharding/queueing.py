@@ -1,5 +1,6 @@
 """Shards as delegated operations: any number of `fiftyone delegated launch` takes them up."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import fiftyone.operators as foo
@@ -27,9 +28,12 @@ def queue_shards(dataset: Any, run: Run, count: int, *, retry: bool = False) -> 
         If FiftyOne cannot queue one: the plugin is not installed where this runs.
     """
     queued = []
-    for index in range(count):
-        params = {"run_id": run.run_id, "index": index, "count": count, "retry": retry}
-        context = {"dataset": dataset, "params": params, "request_delegation": True}
-        result = foo.execute_operator(SHARD_OPERATOR, context)
-        queued.append(str(result.result["id"]))
+    # In a thread of its own: where an event loop runs already, as in a notebook, FiftyOne would
+    # give back a promise instead of the operation.
+    with ThreadPoolExecutor(1) as thread:
+        for index in range(count):
+            params = {"run_id": run.run_id, "index": index, "count": count, "retry": retry}
+            context = {"dataset": dataset, "params": params, "request_delegation": True}
+            result = thread.submit(foo.execute_operator, SHARD_OPERATOR, context).result()
+            queued.append(str(result.result["id"]))
     return queued

@@ -33,6 +33,17 @@ def execute(
 
 
 @in_a_thread
+def delegate(uri: str, dataset: Any, *, view: Any = None, **params: Any) -> str:
+    """Queue an operator for whichever launcher takes it up; the id of the operation."""
+    import fiftyone.operators as foo
+
+    context = {"dataset": dataset, "view": view, "params": params, "request_delegation": True}
+    queued = foo.execute_operator(uri, context)
+    assert queued.delegated
+    return str(queued.result["id"])
+
+
+@in_a_thread
 def form(
     uri: str, dataset: Any, *, selected_labels: Sequence[Any] = (), **params: Any
 ) -> dict[str, Any]:

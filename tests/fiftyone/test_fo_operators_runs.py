@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from app_server import link_plugin
 from launchers import DONE, launchers, states, wait_until
-from operating import execute, form, outputs
+from operating import delegate, execute, form, outputs
 
 import fiftyone_plugin.operators.manage_runs as manage_runs
 from fiftyone_plugin.runs import find_run, list_runs, run_counts
@@ -128,18 +128,14 @@ def test_delegated_work_and_shared_runs_are_done_by_a_launcher(
     fiftyone_environment: dict[str, str],
     tmp_path: Path,
 ) -> None:
-    import fiftyone.operators as foo
     from bson import ObjectId
     from fiftyone.operators.delegated import DelegatedOperationService
 
     dataset = make_dataset(6, 2)
-    request = {"dataset": dataset, "view": dataset.limit(2), "request_delegation": True}
-    queued = foo.execute_operator(PROMPTS, {**request, "params": PARAMS})
-    assert queued.delegated
+    view = dataset.limit(2)
+    first = delegate(PROMPTS, dataset, view=view, **PARAMS)
     wrong_params = {"label_field": "other", "model": "file", "model_path": str(tmp_path / "no.pt")}
-    failing = foo.execute_operator(PROMPTS, {**request, "params": {**PARAMS, **wrong_params}})
-    first = str(queued.result["id"])
-    wrong = str(failing.result["id"])
+    wrong = delegate(PROMPTS, dataset, view=view, **{**PARAMS, **wrong_params})
     service = DelegatedOperationService()
     with launchers(1, fiftyone_environment, tmp_path):
         wait_until(lambda: set(states([first, wrong])) <= DONE, "two operations")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from app_server import link_plugin
+from operating import in_a_thread
 from PIL import Image
 
 import fiftyone_plugin.operators.reprompting
@@ -38,7 +39,7 @@ def call(fiftyone_here: Any, make_dataset: Any, monkeypatch: pytest.MonkeyPatch)
             "view": view.view(),
             "params": {"sample_id": sample_id, "model": "fake", **params},
         }
-        result = foo.execute_operator(f"@sam-plugins/sam/{name}", context).result
+        result = in_a_thread(foo.execute_operator)(f"@sam-plugins/sam/{name}", context).result
         return dict(json.loads(json.dumps(result)))  # what a browser is given
 
     return execute

@@ -1,11 +1,13 @@
 """Two launchers that share one database share a run's shards."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from app_server import link_plugin
 from launchers import DONE, launchers, states, wait_until
+from operating import in_a_thread
 
 from fiftyone_plugin.runs import open_run, run_counts
 from fiftyone_plugin.sharding import queue_shards
@@ -25,7 +27,11 @@ def test_two_launchers_share_the_shards_and_write_each_sample_once(
     dataset = make_dataset(40, boxes=2)
     config = RunConfig(mode=Mode.PROMPTS, label_field="masks", box_field="boxes")
     run = open_run(dataset, config, open_segmenter("nano").info.model_id)
-    operations = queue_shards(dataset, run, 4)
+
+    async def in_a_notebook() -> list[str]:
+        return queue_shards(dataset, run, 4)
+
+    operations = in_a_thread(lambda: asyncio.run(in_a_notebook()))()
     assert len(set(operations)) == 4
     with launchers(2, fiftyone_environment, tmp_path) as both:
         wait_until(lambda: set(states(operations)) <= DONE, "four shards")

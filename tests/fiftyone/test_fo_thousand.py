@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import fiftyone.operators as foo
 import numpy as np
 import pytest
 from app_server import link_plugin
 from launchers import DONE, launchers, states, wait_until
+from operating import delegate
 from PIL import Image
 
 from fiftyone_plugin.fields import run_field, status_field
@@ -69,10 +69,7 @@ def thousand(fiftyone_here: Any, tmp_path: Path) -> Any:
     fo.delete_dataset(dataset.name)
 
 
-def delegate(dataset: Any) -> str:
-    params = {"box_field": "boxes", "label_field": "masks", "box_mode": "tighten"}
-    context = {"dataset": dataset, "params": params, "request_delegation": True}
-    return str(foo.execute_operator(OPERATOR, context).result["id"])
+PARAMS = {"box_field": "boxes", "label_field": "masks", "box_mode": "tighten"}
 
 
 def counts(dataset: Any) -> dict[Status | None, int]:
@@ -87,7 +84,7 @@ def test_a_thousand_pictures_delegated_killed_and_resumed(
 ) -> None:
     dataset = thousand
     link_plugin(fiftyone_folder / "plugins")
-    first = delegate(dataset)
+    first = delegate(OPERATOR, dataset, **PARAMS)
     kill_at = int(np.random.default_rng(7).integers(200, 500))
     with launchers(1, fiftyone_environment, tmp_path) as (launcher,):
         wait_until(lambda: counts(dataset).get(Status.DONE, 0) >= kill_at, "the first part", 900)
@@ -97,7 +94,7 @@ def test_a_thousand_pictures_delegated_killed_and_resumed(
     assert kill_at <= before < PICTURES
     written = when_written(dataset)
 
-    second = delegate(dataset)
+    second = delegate(OPERATOR, dataset, **PARAMS)
     folder = tmp_path / "again"
     folder.mkdir()
     with launchers(1, fiftyone_environment, folder):
