@@ -68,9 +68,11 @@ def states(operations: Sequence[str]) -> list[str]:
     return [str(service.get(ObjectId(each)).run_state) for each in operations]
 
 
-def wait_until(there: Callable[[], Any], what: str, seconds: float = 420) -> None:
-    """Ask twice a second until it is there."""
+def wait_until(
+    there: Callable[[], Any], what: str, seconds: float = 420, every: float = 0.5
+) -> None:
+    """Ask so many seconds apart until it is there."""
     until = time.monotonic() + seconds
     while not there():
         assert time.monotonic() < until, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.5)
+        time.sleep(every)

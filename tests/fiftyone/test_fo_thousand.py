@@ -89,7 +89,9 @@ def test_a_thousand_pictures_delegated_killed_and_resumed(
     first = delegate(OPERATOR, dataset, **PARAMS)
     kill_at = int(np.random.default_rng(7).integers(200, 500))
     with launchers(1, variables, tmp_path) as (launcher,):
-        wait_until(lambda: counts(dataset).get(Status.DONE, 0) >= kill_at, "the first part", 900)
+        wait_until(
+            lambda: counts(dataset).get(Status.DONE, 0) >= kill_at, "the first part", 900, every=3
+        )
         assert states([first]) == ["running"]
         launcher.kill()
     before = counts(dataset)[Status.DONE]
@@ -100,7 +102,7 @@ def test_a_thousand_pictures_delegated_killed_and_resumed(
     folder = tmp_path / "again"
     folder.mkdir()
     with launchers(1, variables, folder):
-        wait_until(lambda: set(states([second])) <= DONE, "the rest", 1200)
+        wait_until(lambda: set(states([second])) <= DONE, "the rest", 1200, every=3)
     assert states([second]) == ["completed"], (folder / "launcher-0.log").read_text()[-3000:]
 
     assert len(list_runs(dataset)) == 1
