@@ -111,7 +111,8 @@ def test_two_annotators_on_two_pictures_get_what_the_core_gives(made, nano, pict
             assert bool(answer) == bool(right.crop.size)
             if answer:
                 ((_, one),) = answer
-                assert (whole(one, size) == whole(right, size)).all()
+                # Two processes may round a pixel of the edge differently, on some processors.
+                assert mask_iou(whole(one, size), whole(right, size)) >= 0.999
                 assert one.score == pytest.approx(right.score, abs=1e-5)
     assert meters.counts["embedding_miss"] == 2
     assert meters.counts["embedding_hit"] == 14
