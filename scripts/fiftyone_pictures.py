@@ -7,7 +7,6 @@ afterwards: it has to show what the text beside it says.
 """
 
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from documentation_pictures import ROOT, save
 
-sys.path.insert(0, str(ROOT / "tests" / "fiftyone"))
+sys.path[:0] = [str(ROOT / "tests" / "fiftyone"), str(ROOT / "tests")]
 
 
 def take_masks(page: Any, folder: Path) -> None:
@@ -73,12 +72,12 @@ def take_reprompt(hands: Any, dataset: Any) -> None:
 
 def main() -> None:
     """Make masks, review them, and ask for one more."""
-    from app_server import page_of, running_app, running_browser
+    from app_server import page_of, running_app
     from database import environment, running_mongod
+    from headless_browser import chromium_program, running_chromium
     from panel_hands import PanelHands
 
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if program is None:
+    if chromium_program() is None:
         sys.exit("chromium is needed: apt install chromium")
     with (
         tempfile.TemporaryDirectory(prefix="sam-plugins-") as name,
@@ -90,7 +89,7 @@ def main() -> None:
         from fiftyone_plugin.start import sample_dataset
 
         dataset = sample_dataset(folder / "pictures")
-        with running_app(os.environ, folder) as app, running_browser(program) as browser:
+        with running_app(os.environ, folder) as app, running_chromium() as browser:
             with page_of(browser, app) as page:
                 page.goto(app.dataset_url(dataset))
                 page.wait_for_selector("[data-cy=looker]")

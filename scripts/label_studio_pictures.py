@@ -6,36 +6,36 @@ It needs what the tests named test_ls_real_* need, and about two minutes. Look a
 it has to show what the text beside it says.
 """
 
-import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from documentation_pictures import ROOT, save
 
-sys.path.insert(0, str(ROOT / "tests" / "labelstudio"))
+sys.path[:0] = [str(ROOT / "tests" / "labelstudio"), str(ROOT / "tests")]
 
 
 def main() -> None:
     """Click, correct, box, accept; once with masks and once with polygons."""
     from browser_hands import BrowserHands
+    from headless_browser import chromium_program, running_chromium
     from real_programs import RealPrograms
     from real_projects import make_project, png
 
     from labelstudio_backend.start.sample_projects import BRUSH, POLYGON
     from sam_plugins import load_sample
 
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if program is None:
+    if chromium_program() is None:
         sys.exit("chromium is needed: apt install chromium")
     coins = {"coins.png": png(load_sample("coins").image)}
     objects = {"objects.png": png(load_sample("objects").image)}
-    with tempfile.TemporaryDirectory() as folder, RealPrograms(Path(folder)) as programs:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RealPrograms(Path(folder)) as programs,
+        running_chromium() as chromium,
+    ):
         programs.backend  # noqa: B018
-        hands = BrowserHands(
-            programs.chromium(program), programs.label_studio.url, Path(folder), "picture"
-        )
+        hands = BrowserHands(chromium, programs.label_studio.url, Path(folder), "picture")
         hands.log_in(programs.access.email, programs.access.password)
 
         masks = make_project(programs, "Coins", BRUSH.label_config, coins)

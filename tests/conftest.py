@@ -4,11 +4,14 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+from headless_browser import chromium_program, running_chromium
 
 Require = Callable[..., ModuleType | None]
 
@@ -59,3 +62,26 @@ def _seeds() -> None:
     np.random.seed(0)
     if torch := sys.modules.get("torch"):
         torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def started_chromium() -> Iterator[Any]:
+    """A headless browser, started once for all hosts; tests ask for `chromium`."""
+    with running_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def chromium(require: Require, request: pytest.FixtureRequest) -> Any:
+    """A headless browser of this machine."""
+    require("chromium", chromium_program() is not None)
+    require("playwright")
+    return request.getfixturevalue("started_chromium")
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    """Where screenshots go: ``SAM_PLUGINS_SHOTS``, to be looked at, or the test's own folder."""
+    folder = Path(os.environ.get("SAM_PLUGINS_SHOTS") or tmp_path / "shots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

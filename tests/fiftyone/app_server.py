@@ -17,19 +17,6 @@ from fiftyone_plugin.start import PLUGIN, install_plugin
 DEADLINE = 120.0
 """Seconds in which the App has to answer; it takes ten where nothing else runs."""
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-default-apps",
-]
-"""For a browser that runs without a screen and calls nobody."""
-
 WINDOW = {"width": 1500, "height": 900}
 
 
@@ -93,19 +80,6 @@ def running_app(variables: Mapping[str, str], folder: Path) -> Iterator[AppServe
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait(20)
-
-
-@contextmanager
-def running_browser(program: str) -> Iterator[Any]:
-    """A headless browser of playwright's, until the end of the block."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, headless=True, args=FLAGS)
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 @contextmanager

@@ -1,14 +1,13 @@
 """FiftyOne with a real MongoDB of the tests' own."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from app_server import AppServer, page_of, running_app, running_browser
+from app_server import AppServer, page_of, running_app
 from database import environment, mongod_program, running_mongod
 from PIL import Image
 from rectangles import SIZE, detection
@@ -191,31 +190,8 @@ def app(fiftyone_here: Any, request: pytest.FixtureRequest) -> AppServer:
     return found
 
 
-@pytest.fixture(scope="session")
-def started_chromium() -> Iterator[Any]:
-    """A headless browser, started once; tests ask for `chromium`."""
-    with running_browser(os.environ.get("CHROMIUM") or str(shutil.which("chromium"))) as browser:
-        yield browser
-
-
-@pytest.fixture
-def chromium(require: Any, request: pytest.FixtureRequest) -> Any:
-    """A headless browser of this machine."""
-    require("chromium", bool(os.environ.get("CHROMIUM") or shutil.which("chromium")))
-    require("playwright")
-    return request.getfixturevalue("started_chromium")
-
-
 @pytest.fixture
 def page(app: AppServer, chromium: Any) -> Iterator[Any]:
     """A page of a browser that may ask nobody but the App."""
     with page_of(chromium, app) as page:
         yield page
-
-
-@pytest.fixture
-def shots(tmp_path: Path) -> Path:
-    """Where screenshots go: ``SAM_PLUGINS_SHOTS``, to be looked at, or the test's own folder."""
-    folder = Path(os.environ.get("SAM_PLUGINS_SHOTS") or tmp_path / "shots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -1,7 +1,5 @@
 """A real Label Studio, the backend as a real process, and a real browser, for tests that ask."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,14 +35,6 @@ def made(tmp_path: Path, pictures: Any, model: Any, meters: Any) -> Iterator[Any
     made.close(1)
 
 
-@pytest.fixture
-def shots(tmp_path: Path) -> Path:
-    """Where screenshots go: ``SAM_PLUGINS_SHOTS``, to be looked at, or the test's own folder."""
-    folder = Path(os.environ.get("SAM_PLUGINS_SHOTS") or tmp_path / "shots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 @pytest.fixture(scope="session")
 def real_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPrograms]:
     """What is started when a test first asks for it, and ended after the last test."""
@@ -69,15 +59,6 @@ def backend(label_studio: Any, real_programs: RealPrograms, require: Callable[..
     weights = Path(sam_plugins.__file__).parent / "assets" / "nano.safetensors"
     require("nano", weights.exists())
     return real_programs.backend
-
-
-@pytest.fixture
-def chromium(real_programs: RealPrograms, require: Callable[..., Any]) -> Any:
-    """A headless browser of this machine."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    require("chromium", program is not None)
-    require("playwright")
-    return real_programs.chromium(str(program))
 
 
 @pytest.fixture

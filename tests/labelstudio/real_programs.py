@@ -9,18 +9,6 @@ from labelstudio_backend.fetching import LabelStudioClient
 from labelstudio_backend.settings import Settings
 from labelstudio_backend.start import Access, Backend, LabelStudio, find_label_studio
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-default-apps",
-]
-
 
 class RealPrograms:
     """Ends in the reverse order what it has started."""
@@ -30,7 +18,6 @@ class RealPrograms:
         self.files = folder / "files"
         self._stack = ExitStack()
         self.logged_in: Any = None
-        self._browser: Any = None
 
     def __enter__(self) -> Self:
         return self
@@ -71,15 +58,3 @@ class RealPrograms:
         self._stack.callback(backend.stop)
         backend.start()
         return backend
-
-    def chromium(self, program: str) -> Any:
-        if self._browser is None:
-            from playwright.sync_api import sync_playwright
-
-            playwright = sync_playwright().start()
-            self._stack.callback(playwright.stop)
-            self._browser = playwright.chromium.launch(
-                executable_path=program, headless=True, args=FLAGS
-            )
-            self._stack.callback(self._browser.close)
-        return self._browser

@@ -19,14 +19,6 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shots(tmp_path: Path) -> Path:
-    """Where screenshots go: ``SAM_PLUGINS_SHOTS``, to be looked at, or the test's own folder."""
-    folder = Path(os.environ.get("SAM_PLUGINS_SHOTS") or tmp_path / "shots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@pytest.fixture
 def wait_until() -> Callable[..., None]:
     """``wait_until(condition, timeout=60)`` handles Qt's events until a condition holds."""
 
