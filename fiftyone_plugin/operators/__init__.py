@@ -14,6 +14,7 @@ MODULES = (
     "fiftyone_plugin.operators.segment_prompts",
     "fiftyone_plugin.operators.segment_everything",
     "fiftyone_plugin.operators.follow_video",
+    "fiftyone_plugin.operators.open_review",
     "fiftyone_plugin.operators.manage_runs",
     "fiftyone_plugin.operators.reprompt_open",
     "fiftyone_plugin.operators.reprompt_click",

@@ -40,7 +40,6 @@ class CompareGroups(FormOperator):
     )
     target = "Compare"
     risk = types.RiskLevel.LOW
-    button = "groups"
 
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """Objects, a number of theirs, and what they are grouped by."""

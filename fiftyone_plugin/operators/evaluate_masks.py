@@ -22,7 +22,6 @@ class EvaluateMasks(FormOperator):
     description = "How good the masks of a field are against known ones."
     target = "Evaluate"
     risk = types.RiskLevel.LOW
-    button = "straighten"
 
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """Two fields, how they are matched, and what is written."""

@@ -26,7 +26,6 @@ class EvaluatePrompts(FormOperator):
     description = "How well a model answers one click on, and the box of, each known object."
     target = "Evaluate"
     risk = types.RiskLevel.LOW
-    button = "ads_click"
 
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """Known masks, a model, and what is written."""

@@ -32,7 +32,6 @@ class FindMistakes(FormOperator):
     description = "Labels that a model contradicts, worst first, with reasons."
     target = "Search"
     risk = types.RiskLevel.LOW
-    button = "troubleshoot"
 
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """The labels in question, the model's masks, and thresholds."""

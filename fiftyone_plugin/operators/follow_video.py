@@ -21,7 +21,6 @@ class FollowVideo(SegmentOperator):
     operator = "follow_video"
     title = "Follow objects"
     description = "Segment objects on every frame of a video, from boxes or masks on some frames."
-    button = "movie"
 
     def ask_mode(self, inputs: Any, dataset: Any, params: Mapping[str, Any]) -> None:
         """Fields of the frames with boxes, masks and points; what becomes of the boxes."""

@@ -16,7 +16,7 @@ from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
 from sam_plugins.errors import SamPluginsError
 
-__all__ = ["FormOperator"]
+__all__ = ["FormOperator", "above_grid"]
 
 
 class FormOperator(foo.Operator):
@@ -40,7 +40,7 @@ class FormOperator(foo.Operator):
     icon: ClassVar[str | None] = None
     """In the list of operators."""
     button: ClassVar[str | None] = None
-    """Icon of a button above the grid; None: no button."""
+    """Icon of a button above the grid, for what is done daily; None: no button."""
 
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """Add the fields of the form to `inputs`; raise what keeps it from being filled."""
@@ -107,9 +107,22 @@ class FormOperator(foo.Operator):
 
     def resolve_placement(self, ctx: Any) -> Any:
         """A button above the grid, for those that have one."""
-        if self.button is None:
-            return None
-        return types.Placement(
-            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
-            types.Button(label=self.title, icon=self.button, prompt=True),
-        )
+        return None if self.button is None else above_grid(self.title, self.button)
+
+
+def above_grid(title: str, icon: str, *, asks: bool = True) -> Any:
+    """A button above the grid; there is room for a few.
+
+    Parameters
+    ----------
+    title
+        What it is called.
+    icon
+        What it shows.
+    asks
+        Whether it opens a form; else it executes at once.
+    """
+    return types.Placement(
+        types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
+        types.Button(label=title, icon=icon, prompt=asks),
+    )

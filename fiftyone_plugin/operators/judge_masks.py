@@ -46,7 +46,6 @@ class JudgeMasks(FormOperator):
     description = "Find what speaks against masks, and save a view of each kind."
     target = "Judge"
     risk = types.RiskLevel.LOW
-    button = "rule"
 
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """Which masks, against which boxes and which other field, and thresholds."""

@@ -64,6 +64,7 @@ class ManageRuns(FormOperator):
     operator = "manage_runs"
     title = "Runs"
     description = "See what each run has done; continue, retry or delete one."
+    button = "history"
 
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """Which run, and what to do with it."""
