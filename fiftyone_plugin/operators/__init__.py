@@ -1,7 +1,8 @@
 """Operators: what the App's forms offer. One file each, with its classes in a list `OPERATORS`.
 
-A new file becomes one line of `MODULES` here, and its operators lines of `fiftyone.yml`: FiftyOne
-passes over what is not declared there.
+`form_operator` is the frame that they share; a subclass says only what is its own. A new file
+becomes one line of `MODULES` here, and its operators lines of `fiftyone.yml`: FiftyOne passes over
+what is not declared there.
 """
 
 from importlib import import_module
@@ -13,6 +14,7 @@ MODULES = (
     "fiftyone_plugin.operators.segment_prompts",
     "fiftyone_plugin.operators.segment_everything",
     "fiftyone_plugin.operators.follow_video",
+    "fiftyone_plugin.operators.open_review",
     "fiftyone_plugin.operators.manage_runs",
     "fiftyone_plugin.operators.reprompt_open",
     "fiftyone_plugin.operators.reprompt_click",

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_plugin.evaluating import (
@@ -20,81 +19,64 @@ from fiftyone_plugin.evaluating import (
 from fiftyone_plugin.operators import evaluating_parts as parts
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.evaluate_prompts import segmenter_of
-from fiftyone_plugin.operators.listing import button, listed
+from fiftyone_plugin.operators.form_operator import FormOperator
 from fiftyone_plugin.operators.sentences import add_masks_field
-from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
-from sam_plugins.errors import SamPluginsError
 from sam_plugins.ports import Segmenter
 
 __all__ = ["OPERATORS", "CompareGroups", "compared"]
-
-TITLE = "Compare groups"
 
 _NO_GROUPS = {"id", "filepath", "metadata", "created_at", "last_modified_at"}
 _BOOKKEEPING = ("_match", "_id", "prompt_id", "mistake_reason")
 
 
-class CompareGroups(foo.Operator):
+class CompareGroups(FormOperator):
     """Any number by any field, with intervals: whether it is worse for some."""
 
-    @property
-    def config(self) -> Any:
-        """What FiftyOne lists it as."""
-        return listed(
-            "compare_groups",
-            TITLE,
-            "IoU, AP or any number of labels by any field, with intervals: is it worse for some?",
-            risk=types.RiskLevel.LOW,
-        )
+    operator = "compare_groups"
+    title = "Compare groups"
+    description = (
+        "IoU, AP or any number of labels by any field, with intervals: is it worse for some?"
+    )
+    target = "Compare"
+    risk = types.RiskLevel.LOW
 
-    def resolve_input(self, ctx: Any) -> Any:
-        """The form: objects, a number of theirs, and what they are grouped by."""
-        inputs, params = types.Object(), ctx.params
-        try:
-            dataset = form.open_dataset(ctx)
-            inputs.view_target(ctx, action_description="Compare", require_flat=True)
-            add_masks_field(inputs, dataset, "label_field", label="Objects")
-            default = inputs.properties["label_field"].type.values[0]
-            field = parts.text_of(params, "label_field") or default
-            _add_measure(inputs, dataset, field)
-            measure = parts.text_of(params, "measure") or "iou"
-            if measure in OF_PAIRS | OF_PICTURES:
-                parts.add_other_masks(
-                    inputs,
-                    dataset,
-                    {"truth_field": field},
-                    "prediction_field",
-                    "Masks to evaluate",
-                    "The objects above are the known ones.",
-                )
-            if measure in OF_MODELS:
-                form.add_model(inputs, params)
-            _add_grouping(inputs, dataset, field)
-            parts.add_key(inputs, "groups")
-            if parts.add_more(inputs, params, "Numbers"):
-                _add_numbers(inputs)
-            read_settings(GroupSettings, params)
-        except SamPluginsError as error:
-            form.add_problem(inputs, str(error))
-        return form.form(inputs, TITLE)
+    def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
+        """Objects, a number of theirs, and what they are grouped by."""
+        params = ctx.params
+        add_masks_field(inputs, dataset, "label_field", label="Objects")
+        default = inputs.properties["label_field"].type.values[0]
+        field = parts.text_of(params, "label_field") or default
+        _add_measure(inputs, dataset, field)
+        measure = parts.text_of(params, "measure") or "iou"
+        if measure in OF_PAIRS | OF_PICTURES:
+            parts.add_other_masks(
+                inputs,
+                dataset,
+                {"truth_field": field},
+                "prediction_field",
+                "Masks to evaluate",
+                "The objects above are the known ones.",
+            )
+        if measure in OF_MODELS:
+            form.add_model(inputs, params)
+        _add_grouping(inputs, dataset, field)
+        parts.add_key(inputs, "groups")
+        if parts.add_more(inputs, params, "Numbers"):
+            _add_numbers(inputs)
 
-    def execute(self, ctx: Any) -> Any:
+    def check(self, dataset: Any, params: Mapping[str, Any]) -> None:
+        """Numbers in their range."""
+        read_settings(GroupSettings, params)
+
+    def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
         """Measure, compare, and keep the result."""
+        view = self.samples(ctx)
+        return compared(view, ctx.params, lambda: segmenter_of(ctx.params), progress, stop)
 
-        def work(progress: Tell, stop: Stop) -> dict[str, Any]:
-            view = ctx.target_view(require_flat=True)
-            return compared(view, ctx.params, lambda: segmenter_of(ctx.params), progress, stop)
-
-        return run_work(ctx, work, self.resolve_output)
-
-    def resolve_output(self, ctx: Any) -> Any:
+    def answer(self, outputs: Any, result: Mapping[str, Any]) -> None:
         """What may be said of each group, and the table."""
-        return parts.table_of(ctx, TITLE)
-
-    def resolve_placement(self, ctx: Any) -> Any:
-        """A button above the grid."""
-        return button(TITLE, "groups")
+        parts.add_table(outputs, result)
 
 
 def _add_measure(inputs: Any, dataset: Any, label_field: str) -> None:

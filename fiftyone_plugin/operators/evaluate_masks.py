@@ -3,73 +3,50 @@
 from collections.abc import Mapping
 from typing import Any
 
-import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_plugin.evaluating import MaskSettings, evaluate_masks, read_settings
 from fiftyone_plugin.operators import evaluating_parts as parts
-from fiftyone_plugin.operators import form
-from fiftyone_plugin.operators.listing import button, listed
+from fiftyone_plugin.operators.form_operator import FormOperator
 from fiftyone_plugin.operators.sentences import add_masks_field
-from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
-from sam_plugins.errors import SamPluginsError
 
 __all__ = ["OPERATORS", "EvaluateMasks", "evaluated"]
 
-TITLE = "Evaluate masks"
 
-
-class EvaluateMasks(foo.Operator):
+class EvaluateMasks(FormOperator):
     """Mask AP, Boundary AP and IoU of one field of masks against another."""
 
-    @property
-    def config(self) -> Any:
-        """What FiftyOne lists it as."""
-        return listed(
-            "evaluate_masks",
-            TITLE,
-            "How good the masks of a field are against known ones.",
-            risk=types.RiskLevel.LOW,
+    operator = "evaluate_masks"
+    title = "Evaluate masks"
+    description = "How good the masks of a field are against known ones."
+    target = "Evaluate"
+    risk = types.RiskLevel.LOW
+
+    def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
+        """Two fields, how they are matched, and what is written."""
+        add_masks_field(inputs, dataset, "truth_field", label="Known masks")
+        parts.add_other_masks(
+            inputs,
+            dataset,
+            ctx.params,
+            "prediction_field",
+            "Masks to evaluate",
+            "Their confidence says which are surest.",
         )
+        _add_settings(inputs, ctx.params)
 
-    def resolve_input(self, ctx: Any) -> Any:
-        """The form: two fields, how they are matched, and what is written."""
-        inputs = types.Object()
-        try:
-            dataset = form.open_dataset(ctx)
-            inputs.view_target(ctx, action_description="Evaluate", require_flat=True)
-            add_masks_field(inputs, dataset, "truth_field", label="Known masks")
-            parts.add_other_masks(
-                inputs,
-                dataset,
-                ctx.params,
-                "prediction_field",
-                "Masks to evaluate",
-                "Their confidence says which are surest.",
-            )
-            _add_settings(inputs, ctx.params)
-            _settings(ctx.params)
-        except SamPluginsError as error:
-            form.add_problem(inputs, str(error))
-        return form.form(inputs, TITLE)
+    def check(self, dataset: Any, params: Mapping[str, Any]) -> None:
+        """Numbers in their range."""
+        _settings(params)
 
-    def execute(self, ctx: Any) -> Any:
+    def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
         """Evaluate, and keep the result."""
+        return evaluated(self.samples(ctx), ctx.params, progress, stop)
 
-        def work(progress: Tell, stop: Stop) -> dict[str, Any]:
-            view = ctx.target_view(require_flat=True)
-            return evaluated(view, ctx.params, progress, stop)
-
-        return run_work(ctx, work, self.resolve_output)
-
-    def resolve_output(self, ctx: Any) -> Any:
+    def answer(self, outputs: Any, result: Mapping[str, Any]) -> None:
         """The numbers, and the table of classes."""
-        return parts.table_of(ctx, TITLE)
-
-    def resolve_placement(self, ctx: Any) -> Any:
-        """A button above the grid."""
-        return button(TITLE, "straighten")
+        parts.add_table(outputs, result)
 
 
 def _add_settings(inputs: Any, params: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_plugin.evaluating import ClickSettings, evaluate_prompts, read_settings
@@ -11,75 +10,54 @@ from fiftyone_plugin.models import segmenter_for
 from fiftyone_plugin.operators import evaluating_parts as parts
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.choices import MODEL_FILE
-from fiftyone_plugin.operators.listing import button, listed
+from fiftyone_plugin.operators.form_operator import FormOperator
 from fiftyone_plugin.operators.sentences import add_masks_field
-from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
-from sam_plugins.errors import SamPluginsError
 from sam_plugins.ports import Segmenter
 
 __all__ = ["OPERATORS", "EvaluatePrompts", "asked", "segmenter_of"]
 
-TITLE = "Evaluate a model by clicks and boxes"
 
-
-class EvaluatePrompts(foo.Operator):
+class EvaluatePrompts(FormOperator):
     """IoU of one centre click and of the box, for every known object."""
 
-    @property
-    def config(self) -> Any:
-        """What FiftyOne lists it as."""
-        return listed(
-            "evaluate_prompts",
-            TITLE,
-            "How well a model answers one click on, and the box of, each known object.",
-            risk=types.RiskLevel.LOW,
+    operator = "evaluate_prompts"
+    title = "Evaluate a model by clicks and boxes"
+    description = "How well a model answers one click on, and the box of, each known object."
+    target = "Evaluate"
+    risk = types.RiskLevel.LOW
+
+    def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
+        """Known masks, a model, and what is written."""
+        add_masks_field(inputs, dataset, "truth_field", label="Known masks")
+        form.add_model(inputs, ctx.params)
+        inputs.int(
+            "max_objects",
+            min=0,
+            label="Objects of a picture at most",
+            description="Drawn at random, the same each time. 0 asks for all.",
+            default=0,
+        )
+        inputs.int("min_area", min=0, label="Least area in pixels", default=1)
+        parts.add_key(inputs, "clicks")
+        parts.add_attributes(
+            inputs,
+            ctx.params,
+            "IoU of the click and of the box, in each known label, to filter and group by.",
+            "nano",
         )
 
-    def resolve_input(self, ctx: Any) -> Any:
-        """The form: known masks, a model, and what is written."""
-        inputs = types.Object()
-        try:
-            dataset = form.open_dataset(ctx)
-            inputs.view_target(ctx, action_description="Evaluate", require_flat=True)
-            add_masks_field(inputs, dataset, "truth_field", label="Known masks")
-            form.add_model(inputs, ctx.params)
-            inputs.int(
-                "max_objects",
-                min=0,
-                label="Objects of a picture at most",
-                description="Drawn at random, the same each time. 0 asks for all.",
-                default=0,
-            )
-            inputs.int("min_area", min=0, label="Least area in pixels", default=1)
-            parts.add_key(inputs, "clicks")
-            parts.add_attributes(
-                inputs,
-                ctx.params,
-                "IoU of the click and of the box, in each known label, to filter and group by.",
-                "nano",
-            )
-            _settings(ctx.params)
-        except SamPluginsError as error:
-            form.add_problem(inputs, str(error))
-        return form.form(inputs, TITLE)
+    def check(self, dataset: Any, params: Mapping[str, Any]) -> None:
+        """Numbers in their range."""
+        _settings(params)
 
-    def execute(self, ctx: Any) -> Any:
+    def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
         """Ask the model, and keep the result."""
+        return asked(self.samples(ctx), ctx.params, segmenter_of(ctx.params), progress, stop)
 
-        def work(progress: Tell, stop: Stop) -> dict[str, Any]:
-            view = ctx.target_view(require_flat=True)
-            return asked(view, ctx.params, segmenter_of(ctx.params), progress, stop)
-
-        return run_work(ctx, work, self.resolve_output)
-
-    def resolve_output(self, ctx: Any) -> Any:
+    def answer(self, outputs: Any, result: Mapping[str, Any]) -> None:
         """The numbers, and the table of classes."""
-        return parts.table_of(ctx, TITLE)
-
-    def resolve_placement(self, ctx: Any) -> Any:
-        """A button above the grid."""
-        return button(TITLE, "ads_click")
+        parts.add_table(outputs, result)
 
 
 def _settings(params: Mapping[str, Any]) -> ClickSettings:

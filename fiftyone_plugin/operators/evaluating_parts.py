@@ -7,16 +7,15 @@ from fiftyone.operators import types
 
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.operators import form
-from fiftyone_plugin.operators.sentences import result_of, sentences
-from fiftyone_plugin.operators.streaming import PROBLEM
+from fiftyone_plugin.operators.sentences import add_sentences, sentences
 
 __all__ = [
     "add_attributes",
     "add_key",
     "add_more",
     "add_other_masks",
+    "add_table",
     "field_of",
-    "table_of",
     "text_of",
     "with_table",
 ]
@@ -98,15 +97,13 @@ def with_table(said: Any, content: Mapping[str, Any]) -> dict[str, Any]:
     return sentences(*said, **content)
 
 
-def table_of(ctx: Any, title: str) -> Any:
-    """The output form of `with_table`."""
-    results = ctx.results or {}
-    made = result_of(ctx, title)
-    if results.get(_MARKDOWN) and not results.get(PROBLEM):
-        made.type.str(
+def add_table(outputs: Any, result: Mapping[str, Any]) -> None:
+    """What a result of `with_table` says, and its table."""
+    add_sentences(outputs, result)
+    if result.get(_MARKDOWN):
+        outputs.str(
             _MARKDOWN,
             label="Table",
-            default=str(results[_MARKDOWN]),
+            default=str(result[_MARKDOWN]),
             view=types.MarkdownView(read_only=True),
         )
-    return made

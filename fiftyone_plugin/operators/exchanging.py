@@ -5,9 +5,7 @@ from typing import Any
 
 from fiftyone.operators import types
 
-from fiftyone_plugin.operators.streaming import PROBLEM
-
-__all__ = ["WORDS", "exchanged"]
+__all__ = ["WORDS", "add_exchanged"]
 
 WORDS: Mapping[str, str] = {
     "pictures": "Pictures",
@@ -25,21 +23,15 @@ WORDS: Mapping[str, str] = {
 }
 
 
-def exchanged(ctx: Any, title: str) -> Any:
-    """The output form, or the sentence that says what is wrong."""
-    results = ctx.results or {}
-    outputs = types.Object()
-    if results.get(PROBLEM):
-        outputs.view(PROBLEM, types.Error(label=str(results[PROBLEM])))
-        return types.Property(outputs, view=types.View(label=title))
-    if results.get("stopped"):
+def add_exchanged(outputs: Any, result: Mapping[str, Any]) -> None:
+    """Counts, where it is, and reasons."""
+    if result.get("stopped"):
         outputs.view("again", types.Warning(label="Stopped. The same form again goes on."))
     for name, label in WORDS.items():
-        if name in ("pictures", "objects") or results.get(name):
+        if name in ("pictures", "objects") or result.get(name):
             outputs.int(name, label=label, view=types.LabelValueView(read_only=True))
     for name, label in (("folder", "Folder"), ("label_field", "Field")):
-        if results.get(name):
+        if result.get(name):
             outputs.str(name, label=label, view=types.LabelValueView(read_only=True))
-    for number, (reason, times) in enumerate((results.get("reasons") or {}).items()):
+    for number, (reason, times) in enumerate((result.get("reasons") or {}).items()):
         outputs.view(f"reason_{number}", types.Notice(label=f"{times} x {reason}"))
-    return types.Property(outputs, view=types.View(label=title))

@@ -3,22 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.exchange import Format, Pictures, Review, export_masks
 from fiftyone_plugin.exchange.choices import export_settings_of
 from fiftyone_plugin.operators import form
-from fiftyone_plugin.operators.exchanging import exchanged
-from fiftyone_plugin.operators.listing import listed
-from fiftyone_plugin.operators.streaming import run_work
+from fiftyone_plugin.operators.exchanging import add_exchanged
+from fiftyone_plugin.operators.form_operator import FormOperator
 from fiftyone_plugin.runs import Stop, Tell
-from sam_plugins.errors import SamPluginsError
 
 __all__ = ["OPERATORS", "ExportMasks"]
 
-TITLE = "Export masks"
 FORMATS = {
     Format.COCO: ("COCO", "One document with run lengths, classes, scores and quality."),
     Format.YOLO: ("YOLO segmentation", "Pictures, outlines that are exact, and data.yaml."),
@@ -38,48 +34,34 @@ _PICTURES = {
 }
 
 
-class ExportMasks(foo.Operator):
+class ExportMasks(FormOperator):
     """The masks of a field leave as files."""
 
-    @property
-    def config(self) -> Any:
-        """What FiftyOne lists it as."""
-        return listed(
-            "export_masks",
-            TITLE,
-            "Write the masks of a field as files: to train with, or to decide on.",
-        )
+    operator = "export_masks"
+    title = "Export masks"
+    description = "Write the masks of a field as files: to train with, or to decide on."
+    target = "Export"
 
-    def resolve_input(self, ctx: Any) -> Any:
-        """The form: which masks, how, and where to."""
-        inputs = types.Object()
-        try:
-            dataset = form.open_dataset(ctx)
-            fields = form.labels_fields(dataset, "Detections")
-            if not fields:
-                raise FieldError("Expected a field of Detections, found none: segment first.")
-            inputs.view_target(ctx, action_description="Export", require_flat=True)
-            _ask(inputs, [each for each in fields if "." not in each], ctx.params)
-            if ctx.params.get("folder"):
-                export_settings_of(_params(ctx.params))
-        except SamPluginsError as error:
-            form.add_problem(inputs, str(error))
-        return form.form(inputs, TITLE)
+    def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
+        """Which masks, how, and where to."""
+        fields = form.labels_fields(dataset, "Detections")
+        if not fields:
+            raise FieldError("Expected a field of Detections, found none: segment first.")
+        _ask(inputs, [each for each in fields if "." not in each], ctx.params)
 
-    def execute(self, ctx: Any) -> Any:
+    def check(self, dataset: Any, params: Mapping[str, Any]) -> None:
+        """The settings, once a folder is named: before, the form is still being filled."""
+        if params.get("folder"):
+            export_settings_of(_params(params))
+
+    def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
         """Write."""
+        settings = export_settings_of(_params(ctx.params))
+        return export_masks(self.samples(ctx), settings, progress=progress, stop=stop).to_json()
 
-        def work(progress: Tell, stop: Stop) -> dict[str, Any]:
-            form.open_dataset(ctx)
-            settings = export_settings_of(_params(ctx.params))
-            view = ctx.target_view(require_flat=True)
-            return export_masks(view, settings, progress=progress, stop=stop).to_json()
-
-        return run_work(ctx, work, self.resolve_output)
-
-    def resolve_output(self, ctx: Any) -> Any:
+    def answer(self, outputs: Any, result: Mapping[str, Any]) -> None:
         """What is there now, and what was left out."""
-        return exchanged(ctx, TITLE)
+        add_exchanged(outputs, result)
 
 
 def _params(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,10 +74,7 @@ def _params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _ask(inputs: Any, fields: list[str], params: Mapping[str, Any]) -> None:
     form.add_field(inputs, "label_field", fields, "Masks", "The field whose masks leave.")
-    formats = types.RadioGroup()
-    for each, (label, description) in FORMATS.items():
-        formats.add_choice(each.value, label=label, description=description)
-    inputs.enum("format", formats.values(), label="Format", default=Format.COCO.value, view=formats)
+    form.add_radio(inputs, "format", FORMATS, Format.COCO, label="Format")
     inputs.str(
         "folder",
         label="Folder",

@@ -3,22 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_plugin.evaluating import find_label_mistakes, mistake_settings
 from fiftyone_plugin.operators import evaluating_parts as parts
-from fiftyone_plugin.operators import form
-from fiftyone_plugin.operators.listing import button, listed
+from fiftyone_plugin.operators.form_operator import FormOperator
 from fiftyone_plugin.operators.sentences import add_masks_field, sentences
-from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
-from sam_plugins.errors import SamPluginsError
 from sam_plugins.evaluation import MistakeSettings
 
 __all__ = ["OPERATORS", "FindMistakes", "searched"]
-
-TITLE = "Find label mistakes"
 
 _LABELS = {
     "min_score": "A prediction speaks from confidence",
@@ -30,56 +24,40 @@ _LABELS = {
 }
 
 
-class FindMistakes(foo.Operator):
+class FindMistakes(FormOperator):
     """Labels that do not fit, are missing, spurious, double, or named otherwise."""
 
-    @property
-    def config(self) -> Any:
-        """What FiftyOne lists it as."""
-        return listed(
-            "find_mistakes",
-            TITLE,
-            "Labels that a model contradicts, worst first, with reasons.",
-            risk=types.RiskLevel.LOW,
+    operator = "find_mistakes"
+    title = "Find label mistakes"
+    description = "Labels that a model contradicts, worst first, with reasons."
+    target = "Search"
+    risk = types.RiskLevel.LOW
+
+    def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
+        """The labels in question, the model's masks, and thresholds."""
+        add_masks_field(inputs, dataset, "truth_field", label="Labels in question")
+        parts.add_other_masks(
+            inputs,
+            dataset,
+            ctx.params,
+            "prediction_field",
+            "Masks of a model",
+            "Where they were asked for by these very labels, each is compared with its own.",
         )
+        if parts.add_more(inputs, ctx.params, "Thresholds"):
+            _add_thresholds(inputs)
 
-    def resolve_input(self, ctx: Any) -> Any:
-        """The form: the labels in question, the model's masks, and thresholds."""
-        inputs = types.Object()
-        try:
-            dataset = form.open_dataset(ctx)
-            inputs.view_target(ctx, action_description="Search", require_flat=True)
-            add_masks_field(inputs, dataset, "truth_field", label="Labels in question")
-            parts.add_other_masks(
-                inputs,
-                dataset,
-                ctx.params,
-                "prediction_field",
-                "Masks of a model",
-                "Where they were asked for by these very labels, each is compared with its own.",
-            )
-            if parts.add_more(inputs, ctx.params, "Thresholds"):
-                _add_thresholds(inputs)
-            mistake_settings(ctx.params)
-        except SamPluginsError as error:
-            form.add_problem(inputs, str(error))
-        return form.form(inputs, TITLE)
+    def check(self, dataset: Any, params: Mapping[str, Any]) -> None:
+        """Thresholds in their range."""
+        mistake_settings(params)
 
-    def execute(self, ctx: Any) -> Any:
+    def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
         """Search, and save the views."""
+        return searched(self.samples(ctx), ctx.params, progress, stop)
 
-        def work(progress: Tell, stop: Stop) -> dict[str, Any]:
-            return searched(ctx.target_view(require_flat=True), ctx.params, progress, stop)
-
-        return run_work(ctx, work, self.resolve_output)
-
-    def resolve_output(self, ctx: Any) -> Any:
+    def answer(self, outputs: Any, result: Mapping[str, Any]) -> None:
         """How many of each kind."""
-        return parts.table_of(ctx, TITLE)
-
-    def resolve_placement(self, ctx: Any) -> Any:
-        """A button above the grid."""
-        return button(TITLE, "troubleshoot")
+        parts.add_table(outputs, result)
 
 
 def _add_thresholds(inputs: Any) -> None:

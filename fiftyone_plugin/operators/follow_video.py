@@ -1,5 +1,6 @@
 """Follow objects: boxes or masks on some frames of a video become masks on all of them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fiftyone.operators import types
@@ -20,9 +21,8 @@ class FollowVideo(SegmentOperator):
     operator = "follow_video"
     title = "Follow objects"
     description = "Segment objects on every frame of a video, from boxes or masks on some frames."
-    icon = "movie"
 
-    def ask(self, inputs: Any, dataset: Any, params: dict[str, Any]) -> None:
+    def ask_mode(self, inputs: Any, dataset: Any, params: Mapping[str, Any]) -> None:
         """Fields of the frames with boxes, masks and points; what becomes of the boxes."""
         boxes = _of_frames(dataset, "Detections")
         points = _of_frames(dataset, "Keypoints")

@@ -4,7 +4,7 @@ A form is asked for again at every change, so it reads the schema and the list o
 sample. What is wrong stands in the form as a sentence, and keeps it from being sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fiftyone.operators import types
@@ -18,6 +18,7 @@ from sam_plugins import known_models
 
 __all__ = [
     "add_box_mode",
+    "add_consent",
     "add_everything_grid",
     "add_field",
     "add_how",
@@ -26,7 +27,9 @@ __all__ = [
     "add_model",
     "add_output",
     "add_problem",
+    "add_radio",
     "add_signs",
+    "answer",
     "form",
     "labels_fields",
     "open_dataset",
@@ -44,7 +47,7 @@ BOX_MODES = {
         "tight; takes longer.",
     ),
 }
-_PRECISIONS = {"fp32": "Exact (fp32)", "bf16": "Faster and less exact (bf16)"}
+_PRECISIONS = {"fp32": ("Exact (fp32)", ""), "bf16": ("Faster and less exact (bf16)", "")}
 _BUILT_IN = {"id", "_cls", "tags", "label", "bounding_box", "mask", "mask_path", "confidence"}
 
 
@@ -64,6 +67,36 @@ def open_dataset(ctx: Any) -> Any:
 def form(inputs: Any, title: str) -> Any:
     """The finished form."""
     return types.Property(inputs, view=types.View(label=title))
+
+
+def answer(ctx: Any, title: str, add: Callable[[Any, Mapping[str, Any]], None]) -> Any:
+    """The output form: ``add(outputs, result)``, or the sentence that says what is wrong."""
+    result, outputs = ctx.results or {}, types.Object()
+    if result.get(PROBLEM):
+        outputs.view(PROBLEM, types.Error(label=str(result[PROBLEM])))
+    else:
+        add(outputs, result)
+    return form(outputs, title)
+
+
+def add_radio(
+    inputs: Any, name: str, choices: Mapping[Any, tuple[str, str]], default: str, **words: Any
+) -> None:
+    """One of a few, by value: its label and what it means."""
+    radio = types.RadioGroup()
+    for value, (label, description) in choices.items():
+        radio.add_choice(str(value), label=label, description=description or None)
+    inputs.enum(name, radio.values(), default=str(default), view=radio, **words)
+
+
+def add_consent(
+    inputs: Any, params: Mapping[str, Any], label: str, missing: str, *, name: str, **words: Any
+) -> None:
+    """A box to tick; until then the form says what is `missing` and cannot be sent."""
+    agreed = inputs.bool(name, label=label, default=False, **words)
+    if params.get(name) is not True:
+        agreed.invalid = True
+        agreed.error_message = missing
 
 
 def labels_fields(dataset: Any, kind: str) -> list[str]:
@@ -154,24 +187,12 @@ def add_model(inputs: Any, params: Mapping[str, Any]) -> None:
     )
     if params.get("model") == MODEL_FILE:
         inputs.str("model_path", label="Path of the weights")
-    exact = types.RadioGroup()
-    for name, label in _PRECISIONS.items():
-        exact.add_choice(name, label=label)
-    inputs.enum("precision", exact.values(), label="Precision", default="fp32", view=exact)
+    add_radio(inputs, "precision", _PRECISIONS, "fp32", label="Precision")
 
 
 def add_box_mode(inputs: Any) -> None:
     """What becomes of a given box."""
-    choices = types.RadioGroup()
-    for mode, (label, description) in BOX_MODES.items():
-        choices.add_choice(mode.value, label=label, description=description)
-    inputs.enum(
-        "box_mode",
-        choices.values(),
-        label="What becomes of the boxes",
-        default=BoxMode.TIGHTEN.value,
-        view=choices,
-    )
+    add_radio(inputs, "box_mode", BOX_MODES, BoxMode.TIGHTEN, label="What becomes of the boxes")
 
 
 def add_everything_grid(inputs: Any) -> None:
@@ -265,18 +286,15 @@ def add_output(
             ),
         )
         return
-    asked = inputs.bool(
-        "overwrite",
-        label=f"Replace what is in {name!r}",
+    add_consent(
+        inputs,
+        params,
+        f"Replace what is in {name!r}",
+        f"Expected a new field, found {name!r} with labels of others: choose another name, or "
+        "agree to replace them.",
+        name="overwrite",
         description="The samples that are worked on lose the labels that they have there.",
-        default=False,
     )
-    if not params.get("overwrite"):
-        asked.invalid = True
-        asked.error_message = (
-            f"Expected a new field, found {name!r} with labels of others: choose another name, or "
-            "agree to replace them."
-        )
 
 
 def add_how(inputs: Any) -> None:

@@ -3,21 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-import fiftyone.operators as foo
-from fiftyone.operators import types
-
 from fiftyone_plugin.exchange import Format, import_answers, import_masks
 from fiftyone_plugin.exchange.choices import import_settings_of
 from fiftyone_plugin.operators import form
-from fiftyone_plugin.operators.exchanging import exchanged
-from fiftyone_plugin.operators.listing import listed
-from fiftyone_plugin.operators.streaming import run_work
+from fiftyone_plugin.operators.exchanging import add_exchanged
+from fiftyone_plugin.operators.form_operator import FormOperator
 from fiftyone_plugin.runs import Stop, Tell
-from sam_plugins.errors import SamPluginsError
 
 __all__ = ["OPERATORS", "ImportMasks"]
 
-TITLE = "Import masks"
 FORMATS = {
     Format.COCO: ("COCO", "A document with run lengths or polygons."),
     Format.YOLO: ("YOLO segmentation", "A folder with data.yaml and labels/."),
@@ -26,51 +20,35 @@ FORMATS = {
 }
 
 
-class ImportMasks(foo.Operator):
+class ImportMasks(FormOperator):
     """Masks that others wrote, or decided on, become a field."""
 
-    @property
-    def config(self) -> Any:
-        """What FiftyOne lists it as."""
-        return listed(
-            "import_masks",
-            TITLE,
-            "Read masks of files into a field; samples are found by file names.",
-        )
+    operator = "import_masks"
+    title = "Import masks"
+    description = "Read masks of files into a field; samples are found by file names."
 
-    def resolve_input(self, ctx: Any) -> Any:
-        """The form: what, from where, and into which field."""
-        inputs = types.Object()
-        try:
-            dataset = form.open_dataset(ctx)
-            _ask(inputs, dataset, ctx.params)
-            if ctx.params.get("source"):
-                import_settings_of(ctx.params)
-        except SamPluginsError as error:
-            form.add_problem(inputs, str(error))
-        return form.form(inputs, TITLE)
+    def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
+        """What, from where, and into which field."""
+        _ask(inputs, dataset, ctx.params)
 
-    def execute(self, ctx: Any) -> Any:
+    def check(self, dataset: Any, params: Mapping[str, Any]) -> None:
+        """The settings, once a source is named: before, the form is still being filled."""
+        if params.get("source"):
+            import_settings_of(params)
+
+    def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
         """Read, and write the field."""
+        settings = import_settings_of(ctx.params)
+        read = import_answers if settings.format is Format.LABEL_STUDIO else import_masks
+        return read(dataset, settings, progress=progress, stop=stop).to_json()
 
-        def work(progress: Tell, stop: Stop) -> dict[str, Any]:
-            dataset, settings = form.open_dataset(ctx), import_settings_of(ctx.params)
-            answers = settings.format is Format.LABEL_STUDIO
-            read = import_answers if answers else import_masks
-            return read(dataset, settings, progress=progress, stop=stop).to_json()
-
-        return run_work(ctx, work, self.resolve_output)
-
-    def resolve_output(self, ctx: Any) -> Any:
+    def answer(self, outputs: Any, result: Mapping[str, Any]) -> None:
         """What was read, and what was left out."""
-        return exchanged(ctx, TITLE)
+        add_exchanged(outputs, result)
 
 
 def _ask(inputs: Any, dataset: Any, params: Mapping[str, Any]) -> None:
-    formats = types.RadioGroup()
-    for each, (label, description) in FORMATS.items():
-        formats.add_choice(each.value, label=label, description=description)
-    inputs.enum("format", formats.values(), label="Format", default=Format.COCO.value, view=formats)
+    form.add_radio(inputs, "format", FORMATS, Format.COCO, label="Format")
     inputs.str(
         "source",
         label="File or folder",
@@ -89,18 +67,15 @@ def _ask(inputs: Any, dataset: Any, params: Mapping[str, Any]) -> None:
     name = params.get("label_field")
     if not name or not dataset.has_field(name):
         return
-    asked = inputs.bool(
-        "overwrite",
-        label=f"Replace what is in {name!r}",
+    form.add_consent(
+        inputs,
+        params,
+        f"Replace what is in {name!r}",
+        f"Expected a new field, found {name!r}: choose another name, or agree to replace what "
+        "it holds.",
+        name="overwrite",
         description="In the samples that the files speak of.",
-        default=False,
     )
-    if not params.get("overwrite"):
-        asked.invalid = True
-        asked.error_message = (
-            f"Expected a new field, found {name!r}: choose another name, or agree to replace what "
-            "it holds."
-        )
 
 
 OPERATORS = [ImportMasks]

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_plugin.operators import form
-from fiftyone_plugin.operators.listing import button, listed
-from fiftyone_plugin.operators.sentences import add_masks_field, field_of, result_of, sentences
-from fiftyone_plugin.operators.streaming import run_work
+from fiftyone_plugin.operators.form_operator import FormOperator
+from fiftyone_plugin.operators.sentences import add_masks_field, field_of, sentences
 from fiftyone_plugin.quality import (
     WORDS,
     ComparedReport,
@@ -20,11 +18,8 @@ from fiftyone_plugin.quality import (
     save_views,
 )
 from fiftyone_plugin.runs import Stop, Tell
-from sam_plugins.errors import SamPluginsError
 
 __all__ = ["OPERATORS", "JudgeMasks"]
-
-TITLE = "Judge masks"
 
 _LABELS = {
     "duplicate_iou": "Duplicates: IoU from",
@@ -43,64 +38,61 @@ _LABELS = {
 }
 
 
-class JudgeMasks(foo.Operator):
+class JudgeMasks(FormOperator):
     """Find duplicate, tiny, ragged and leaking masks, and where boxes or another field differ."""
 
-    @property
-    def config(self) -> Any:
-        """What FiftyOne lists it as."""
-        return listed(
-            "judge_masks",
-            TITLE,
-            "Find what speaks against masks, and save a view of each kind.",
-            risk=types.RiskLevel.LOW,
+    operator = "judge_masks"
+    title = "Judge masks"
+    description = "Find what speaks against masks, and save a view of each kind."
+    target = "Judge"
+    risk = types.RiskLevel.LOW
+
+    def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
+        """Which masks, against which boxes and which other field, and thresholds."""
+        add_masks_field(inputs, dataset)
+        others = [
+            name
+            for name in form.labels_fields(dataset, "Detections")
+            if name != ctx.params.get("label_field") and not name.startswith("frames.")
+        ]
+        form.add_field(
+            inputs,
+            "box_field",
+            others,
+            "Boxes that asked",
+            "Each mask is measured against the box of its prompt. Without, against what its "
+            "run knows, or its own box.",
         )
+        form.add_field(
+            inputs,
+            "other_field",
+            others,
+            "Compare with",
+            "Masks of another model, or drawn by hand. Low agreement is listed.",
+        )
+        _add_thresholds(inputs, ctx.params)
 
-    def resolve_input(self, ctx: Any) -> Any:
-        """The form: which masks, against which boxes and which other field, and thresholds."""
-        inputs = types.Object()
-        try:
-            dataset = form.open_dataset(ctx)
-            inputs.view_target(ctx, action_description="Judge", require_flat=True)
-            add_masks_field(inputs, dataset)
-            others = [
-                name
-                for name in form.labels_fields(dataset, "Detections")
-                if name != ctx.params.get("label_field") and not name.startswith("frames.")
-            ]
-            form.add_field(
-                inputs,
-                "box_field",
-                others,
-                "Boxes that asked",
-                "Each mask is measured against the box of its prompt. Without, against what its "
-                "run knows, or its own box.",
-            )
-            form.add_field(
-                inputs,
-                "other_field",
-                others,
-                "Compare with",
-                "Masks of another model, or drawn by hand. Low agreement is listed.",
-            )
-            _add_thresholds(inputs, ctx.params)
-        except SamPluginsError as error:
-            form.add_problem(inputs, str(error))
-        return form.form(inputs, TITLE)
+    def check(self, dataset: Any, params: Mapping[str, Any]) -> None:
+        """Thresholds in their range, where they are shown."""
+        if params.get("more"):
+            Thresholds.from_json(params)
 
-    def execute(self, ctx: Any) -> Any:
+    def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
         """Judge, compare, and save the views."""
-        return run_work(
-            ctx, lambda progress, stop: _judged(ctx, progress, stop), self.resolve_output
-        )
-
-    def resolve_output(self, ctx: Any) -> Any:
-        """How many of each."""
-        return result_of(ctx, TITLE)
-
-    def resolve_placement(self, ctx: Any) -> Any:
-        """A button above the grid."""
-        return button(TITLE, "rule")
+        thresholds = Thresholds.from_json(ctx.params)
+        field, other = field_of(ctx), ctx.params.get("other_field") or ""
+        boxes = ctx.params.get("box_field") or ""
+        view = self.samples(ctx)
+        report = judge_masks(view, field, thresholds, box_field=boxes, progress=progress, stop=stop)
+        said = _said(report)
+        counts = {finding.value: number for finding, number in report.findings.items()}
+        if other and not report.stopped:
+            compared = compare_fields(view, field, other, thresholds, progress=progress, stop=stop)
+            said += _compared(compared, other)
+            counts.update({finding.value: n for finding, n in compared.findings.items()})
+        views = save_views(dataset, field, thresholds, other_field=other)
+        said.append(f"Saved views: {', '.join(views)}.")
+        return sentences(*said, objects=report.objects, findings=counts, views=views)
 
 
 def _add_thresholds(inputs: Any, params: Mapping[str, Any]) -> None:
@@ -116,24 +108,6 @@ def _add_thresholds(inputs: Any, params: Mapping[str, Any]) -> None:
     for name, usual in Thresholds().to_json().items():
         add = inputs.int if isinstance(usual, int) else inputs.float
         add(name, min=0, label=_LABELS[name], default=usual)
-    Thresholds.from_json(params)
-
-
-def _judged(ctx: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
-    thresholds = Thresholds.from_json(ctx.params)
-    field, other = field_of(ctx), ctx.params.get("other_field") or ""
-    box_field = ctx.params.get("box_field") or ""
-    dataset, view = form.open_dataset(ctx), ctx.target_view(require_flat=True)
-    report = judge_masks(view, field, thresholds, box_field=box_field, progress=progress, stop=stop)
-    said = _said(report)
-    counts = {finding.value: number for finding, number in report.findings.items()}
-    if other and not report.stopped:
-        compared = compare_fields(view, field, other, thresholds, progress=progress, stop=stop)
-        said += _compared(compared, other)
-        counts.update({finding.value: n for finding, n in compared.findings.items()})
-    views = save_views(dataset, field, thresholds, other_field=other)
-    said.append(f"Saved views: {', '.join(views)}.")
-    return sentences(*said, objects=report.objects, findings=counts, views=views)
 
 
 def _said(report: JudgedReport) -> list[str]:

@@ -4,15 +4,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-import fiftyone.operators as foo
-from fiftyone.operators import types
-
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.operators import form
-from fiftyone_plugin.operators.listing import listed
-from fiftyone_plugin.operators.results import outputs_of
+from fiftyone_plugin.operators.form_operator import FormOperator
+from fiftyone_plugin.operators.results import add_counts
 from fiftyone_plugin.operators.running import go_on, report_of
-from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import (
     Run,
     Stop,
@@ -25,11 +21,8 @@ from fiftyone_plugin.runs import (
 )
 from fiftyone_plugin.sharding import queue_shards
 from fiftyone_plugin.values import Mode, Status
-from sam_plugins.errors import SamPluginsError
 
 __all__ = ["OPERATORS", "ManageRuns", "described"]
-
-TITLE = "Runs"
 
 
 class Action(StrEnum):
@@ -65,88 +58,75 @@ def described(run: Run, counts: Mapping[Status | None, int]) -> str:
     return f"{made}, {', '.join(states) or 'nothing done'}"
 
 
-class ManageRuns(foo.Operator):
+class ManageRuns(FormOperator):
     """List the dataset's runs; continue, retry, look at or delete one."""
 
-    @property
-    def config(self) -> Any:
-        """What FiftyOne lists it as."""
-        return listed(
-            "manage_runs",
-            TITLE,
-            "See what each run has done; continue, retry or delete one.",
-        )
+    operator = "manage_runs"
+    title = "Runs"
+    description = "See what each run has done; continue, retry or delete one."
+    button = "history"
 
-    def resolve_input(self, ctx: Any) -> Any:
-        """The form: which run, and what to do with it."""
-        inputs = types.Object()
-        try:
-            dataset = form.open_dataset(ctx)
-            runs = list_runs(dataset)
-            if not runs:
-                raise FieldError(
-                    "Expected a run on this dataset, found none: begin one with 'Prompts to "
-                    "masks' or 'Everything to masks'."
-                )
-            _ask(inputs, dataset, runs, ctx.params)
-        except SamPluginsError as error:
-            form.add_problem(inputs, str(error))
-        return form.form(inputs, TITLE)
+    def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
+        """Which run, and what to do with it."""
+        runs = {
+            run.run_id: (described(run, run_counts(dataset, run.run_id)), run.run_id)
+            for run in list_runs(dataset)
+        }
+        if not runs:
+            raise FieldError(
+                "Expected a run on this dataset, found none: begin one with 'Prompts to masks' or "
+                "'Everything to masks'."
+            )
+        form.add_radio(inputs, "run_id", runs, list(runs)[-1], label="Run", required=True)
+        words = {"label": "What to do", "required": True}
+        form.add_radio(inputs, "action", _ACTIONS, Action.CONTINUE, **words)
+        if ctx.params.get("action") == Action.SHARE:
+            inputs.int(
+                "shards",
+                min=1,
+                max=_MOST_SHARDS,
+                label="Parts",
+                description="More than workers: a quick one does more, and a lost one loses less.",
+                default=_SHARDS,
+            )
+        if ctx.params.get("action") == Action.DELETE:
+            form.add_consent(
+                inputs,
+                ctx.params,
+                "Delete the masks of this run; this cannot be undone",
+                "Expected your consent, found none: tick the box to delete.",
+                name="agreed",
+            )
 
-    def execute(self, ctx: Any) -> Any:
-        """Do it."""
-        return run_work(
-            ctx,
-            lambda progress, stop: _done(ctx, progress, stop),
-            self.resolve_output,
-            lambda result: _after(ctx, result),
-        )
+    def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
+        """Do what the form says with a run; its counts afterwards."""
+        action, run = ctx.params.get("action"), find_run(dataset, _run_id(ctx.params))
+        if action in (Action.CONTINUE, Action.RETRY):
+            retry = action == Action.RETRY
+            return report_of(run, go_on(dataset, run, retry=retry, progress=progress, stop=stop))
+        if action == Action.SHARE:
+            return {
+                "run_id": run.run_id,
+                "queued": len(queue_shards(dataset, run, _shards(ctx.params))),
+            }
+        if action == Action.DELETE:
+            if ctx.params.get("agreed") is not True:
+                raise FieldError("Expected your consent to delete, found none: give agreed=True.")
+            delete_run(dataset, run.run_id)
+            return {"run_id": run.run_id, "deleted": True}
+        if action == Action.FAILURES:
+            return {"run_id": run.run_id, "shown": len(retry_view(dataset, run.run_id))}
+        raise FieldError(f"Expected {', '.join(Action)} for action, found {action!r}.")
 
-    def resolve_output(self, ctx: Any) -> Any:
+    def after(self, ctx: Any, result: Mapping[str, Any]) -> Any:
+        """It shows the failures, or loads the dataset again."""
+        if "shown" in result:
+            return ctx.ops.set_view(view=retry_view(ctx.dataset, result["run_id"]))
+        return super().after(ctx, result)
+
+    def answer(self, outputs: Any, result: Mapping[str, Any]) -> None:
         """What became of it."""
-        return outputs_of(ctx, TITLE)
-
-
-def _ask(inputs: Any, dataset: Any, runs: list[Run], params: Mapping[str, Any]) -> None:
-    chosen = types.RadioGroup()
-    for run in runs:
-        label = described(run, run_counts(dataset, run.run_id))
-        chosen.add_choice(run.run_id, label=label, description=run.run_id)
-    inputs.enum(
-        "run_id",
-        chosen.values(),
-        label="Run",
-        required=True,
-        default=runs[-1].run_id,
-        view=chosen,
-    )
-    actions = types.RadioGroup()
-    for action, (label, description) in _ACTIONS.items():
-        actions.add_choice(action.value, label=label, description=description)
-    inputs.enum(
-        "action",
-        actions.values(),
-        label="What to do",
-        required=True,
-        default=Action.CONTINUE.value,
-        view=actions,
-    )
-    if params.get("action") == Action.SHARE:
-        inputs.int(
-            "shards",
-            min=1,
-            max=_MOST_SHARDS,
-            label="Parts",
-            description="More than workers: a quick one does more, and a lost one loses less.",
-            default=_SHARDS,
-        )
-    if params.get("action") == Action.DELETE:
-        agreed = inputs.bool(
-            "agreed", label="Delete the masks of this run; this cannot be undone", default=False
-        )
-        if not params.get("agreed"):
-            agreed.invalid = True
-            agreed.error_message = "Expected your consent, found none: tick the box to delete."
+        add_counts(outputs, result)
 
 
 def _run_id(params: Mapping[str, Any]) -> str:
@@ -156,36 +136,13 @@ def _run_id(params: Mapping[str, Any]) -> str:
     return found
 
 
-def _done(ctx: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
-    """Do what the form says with a run; its counts afterwards."""
-    dataset, action = form.open_dataset(ctx), ctx.params.get("action")
-    run = find_run(dataset, _run_id(ctx.params))
-    if action in (Action.CONTINUE, Action.RETRY):
-        retry = action == Action.RETRY
-        return report_of(run, go_on(dataset, run, retry=retry, progress=progress, stop=stop))
-    if action == Action.SHARE:
-        shards = ctx.params.get("shards", _SHARDS)
-        if type(shards) is not int or not 1 <= shards <= _MOST_SHARDS:
-            raise FieldError(
-                f"Expected a whole number from 1 to {_MOST_SHARDS} for shards, found {shards!r}."
-            )
-        return {"run_id": run.run_id, "queued": len(queue_shards(dataset, run, shards))}
-    if action == Action.DELETE:
-        if ctx.params.get("agreed") is not True:
-            raise FieldError("Expected your consent to delete, found none: give agreed=True.")
-        delete_run(dataset, run.run_id)
-        return {"run_id": run.run_id, "deleted": True}
-    if action == Action.FAILURES:
-        view = retry_view(dataset, run.run_id)
-        return {"run_id": run.run_id, "shown": len(view)}
-    raise FieldError(f"Expected {', '.join(Action)} for action, found {action!r}.")
-
-
-def _after(ctx: Any, result: Mapping[str, Any]) -> Any:
-    """What the App does then: shows the failures, or loads the dataset again."""
-    if "shown" in result:
-        return ctx.ops.set_view(view=retry_view(ctx.dataset, result["run_id"]))
-    return ctx.ops.reload_dataset()
+def _shards(params: Mapping[str, Any]) -> int:
+    found = params.get("shards", _SHARDS)
+    if type(found) is not int or not 1 <= found <= _MOST_SHARDS:
+        raise FieldError(
+            f"Expected a whole number from 1 to {_MOST_SHARDS} for shards, found {found!r}."
+        )
+    return found
 
 
 OPERATORS = [ManageRuns]

@@ -4,28 +4,21 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-import fiftyone.operators as foo
-from fiftyone.operators import types
-
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.operators import form
-from fiftyone_plugin.operators.listing import listed
+from fiftyone_plugin.operators.form_operator import FormOperator
 from fiftyone_plugin.operators.sentences import (
     add_masks_field,
     add_reviewer,
     field_of,
-    result_of,
     reviewer_of,
     sentences,
 )
-from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.quality import Removal, delete_duplicates, find_found, merge_duplicates
 from fiftyone_plugin.review import Verdict, decide
-from sam_plugins.errors import SamPluginsError
+from fiftyone_plugin.runs import Stop, Tell
 
 __all__ = ["OPERATORS", "ResolveDuplicates"]
-
-TITLE = "Resolve duplicates"
 
 
 class Action(StrEnum):
@@ -50,66 +43,37 @@ _REMOVING: dict[Action, Callable[..., Removal]] = {
 }
 
 
-class ResolveDuplicates(foo.Operator):
+class ResolveDuplicates(FormOperator):
     """Deal with the duplicates that judging has found."""
 
-    @property
-    def config(self) -> Any:
-        """What FiftyOne lists it as."""
-        return listed(
-            "resolve_duplicates",
-            TITLE,
-            "Keep the best of duplicate masks, merge them, or reject the others.",
-        )
+    operator = "resolve_duplicates"
+    title = "Resolve duplicates"
+    description = "Keep the best of duplicate masks, merge them, or reject the others."
+    target = "Resolve"
 
-    def resolve_input(self, ctx: Any) -> Any:
-        """The form: which masks, and what becomes of the duplicates."""
-        inputs = types.Object()
-        try:
-            dataset = form.open_dataset(ctx)
-            inputs.view_target(ctx, action_description="Resolve", require_flat=True)
-            add_masks_field(inputs, dataset)
-            actions = types.RadioGroup()
-            for action, (label, description) in _ACTIONS.items():
-                actions.add_choice(action.value, label=label, description=description)
-            inputs.enum(
-                "action",
-                actions.values(),
-                label="What becomes of them",
-                required=True,
-                default=Action.REJECT.value,
-                view=actions,
-            )
-            add_reviewer(inputs, ctx)
-        except SamPluginsError as error:
-            form.add_problem(inputs, str(error))
-        return form.form(inputs, TITLE)
+    def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
+        """Which masks, and what becomes of the duplicates."""
+        add_masks_field(inputs, dataset)
+        words = {"label": "What becomes of them", "required": True}
+        form.add_radio(inputs, "action", _ACTIONS, Action.REJECT, **words)
+        add_reviewer(inputs, ctx)
 
-    def execute(self, ctx: Any) -> Any:
+    def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
         """Do it."""
-        return run_work(ctx, lambda progress, stop: _resolved(ctx), self.resolve_output)
-
-    def resolve_output(self, ctx: Any) -> Any:
-        """What became of them."""
-        return result_of(ctx, TITLE)
-
-
-def _resolved(ctx: Any) -> dict[str, Any]:
-    form.open_dataset(ctx)
-    view, field, reviewer = ctx.target_view(require_flat=True), field_of(ctx), reviewer_of(ctx)
-    action = ctx.params.get("action")
-    if action not in tuple(Action):
-        raise FieldError(f"Expected {', '.join(Action)} for action, found {action!r}.")
-    if action == Action.REJECT:
-        going = find_found(view, field).going
-        decided = decide(view, field, going, Verdict.REJECTED, reviewer=reviewer)
-        return sentences(f"{decided.changed} duplicates were rejected.", *decided.held)
-    removal = _REMOVING[Action(action)](view, field, made_by=reviewer)
-    return sentences(
-        f"{removal.removed} duplicates were removed.",
-        "Removed masks (sam-plugins) puts them back.",
-        removal_id=removal.removal_id,
-    )
+        view, field, reviewer = self.samples(ctx), field_of(ctx), reviewer_of(ctx)
+        action = ctx.params.get("action")
+        if action not in tuple(Action):
+            raise FieldError(f"Expected {', '.join(Action)} for action, found {action!r}.")
+        if action == Action.REJECT:
+            going = find_found(view, field).going
+            decided = decide(view, field, going, Verdict.REJECTED, reviewer=reviewer)
+            return sentences(f"{decided.changed} duplicates were rejected.", *decided.held)
+        removal = _REMOVING[Action(action)](view, field, made_by=reviewer)
+        return sentences(
+            f"{removal.removed} duplicates were removed.",
+            "Removed masks (sam-plugins) puts them back.",
+            removal_id=removal.removal_id,
+        )
 
 
 OPERATORS = [ResolveDuplicates]

@@ -5,7 +5,7 @@ from typing import Any
 
 from fiftyone.operators import types
 
-from fiftyone_plugin.operators.streaming import PROBLEM
+from fiftyone_plugin.operators import form
 
 __all__ = ["add_counts", "outputs_of"]
 
@@ -31,14 +31,8 @@ _WOULD = {
 
 
 def outputs_of(ctx: Any, title: str) -> Any:
-    """The output form of an operator's result: counts, or the sentence that says what is wrong."""
-    results = ctx.results or {}
-    outputs = types.Object()
-    if results.get(PROBLEM):
-        outputs.view(PROBLEM, types.Error(label=str(results[PROBLEM])))
-    else:
-        add_counts(outputs, results)
-    return types.Property(outputs, view=types.View(label=title))
+    """The output form of counts, or the sentence that says what is wrong."""
+    return form.answer(ctx, title, add_counts)
 
 
 def add_counts(outputs: Any, results: Mapping[str, Any]) -> None:

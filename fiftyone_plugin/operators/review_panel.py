@@ -24,7 +24,10 @@ from fiftyone_plugin.review import (
 )
 from sam_plugins.errors import SamPluginsError
 
-__all__ = ["OPERATORS", "ReviewPanel"]
+__all__ = ["OPERATORS", "PANEL", "ReviewPanel"]
+
+PANEL = "review_masks"
+"""Its name for FiftyOne."""
 
 _MOST_SKIPPED = 5000
 
@@ -49,7 +52,7 @@ class ReviewPanel(foo.Panel):
     def config(self) -> Any:
         """What FiftyOne lists it as."""
         return _Config(
-            name="review_masks",
+            name=PANEL,
             label="Review masks",
             icon="rule",
             surfaces="grid modal",

@@ -1,92 +1,63 @@
 """Accept, reject or open again the masks that are selected in the App, and undo."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_plugin.errors import ReviewError
-from fiftyone_plugin.operators import form
-from fiftyone_plugin.operators.listing import listed
+from fiftyone_plugin.operators.form_operator import FormOperator
 from fiftyone_plugin.operators.sentences import (
     add_masks_field,
     add_reviewer,
     field_of,
-    result_of,
     reviewer_of,
     sentences,
 )
-from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.quality import LabelRef
 from fiftyone_plugin.review import Decided, Verdict, decide, undo
-from sam_plugins.errors import SamPluginsError
+from fiftyone_plugin.runs import Stop, Tell
 
 __all__ = ["OPERATORS", "AcceptSelected", "OpenSelected", "RejectSelected", "UndoReview"]
 
 
-class _Decide(foo.Operator):
+class _Decide(FormOperator):
     """Say one thing of all selected masks; a subclass says which."""
 
     verdict: ClassVar[Verdict]
-    operator: ClassVar[str]
-    title: ClassVar[str]
-    icon: ClassVar[str]
+    description = "Of the masks that are selected in the App; undo takes it back."
+    risk = types.RiskLevel.LOW
+    delegated = False
 
-    @property
-    def config(self) -> Any:
-        """What FiftyOne lists it as."""
-        return listed(
-            self.operator,
-            self.title,
-            "Of the masks that are selected in the App; undo takes it back.",
-            risk=types.RiskLevel.LOW,
-            delegated=False,
-            icon=self.icon,
+    def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
+        """Who decides, and whether others' decisions give way."""
+        number = sum(map(len, _selected(ctx).values()))
+        inputs.view("count", types.Notice(label=f"{number} selected masks"))
+        add_reviewer(inputs, ctx)
+        inputs.bool(
+            "over_others",
+            label="Also where another person has decided differently",
+            default=False,
         )
 
-    def resolve_input(self, ctx: Any) -> Any:
-        """The form: who decides, and whether others' decisions give way."""
-        inputs = types.Object()
-        try:
-            form.open_dataset(ctx)
-            refs = _selected(ctx)
-            inputs.view(
-                "count",
-                types.Notice(label=f"{sum(map(len, refs.values()))} selected masks"),
-            )
-            add_reviewer(inputs, ctx)
-            inputs.bool(
-                "over_others",
-                label="Also where another person has decided differently",
-                default=False,
-            )
-        except SamPluginsError as error:
-            form.add_problem(inputs, str(error))
-        return form.form(inputs, self.title)
-
-    def execute(self, ctx: Any) -> Any:
+    def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
         """Decide."""
+        decided = {
+            field: decide(
+                dataset,
+                field,
+                refs,
+                self.verdict,
+                reviewer=reviewer_of(ctx),
+                over_others=ctx.params.get("over_others") is True,
+            )
+            for field, refs in _selected(ctx).items()
+        }
+        return _said(decided, self.verdict)
 
-        def work(*_: Any) -> dict[str, Any]:
-            dataset = form.open_dataset(ctx)
-            decided = {
-                field: decide(
-                    dataset,
-                    field,
-                    refs,
-                    self.verdict,
-                    reviewer=reviewer_of(ctx),
-                    over_others=ctx.params.get("over_others") is True,
-                )
-                for field, refs in _selected(ctx).items()
-            }
-            return _said(decided, self.verdict)
-
-        return run_work(ctx, work, self.resolve_output, lambda _: ctx.ops.reload_samples())
-
-    def resolve_output(self, ctx: Any) -> Any:
-        """What became of them."""
-        return result_of(ctx, self.title)
+    def after(self, ctx: Any, result: Mapping[str, Any]) -> Any:
+        """The labels changed, the dataset's fields did not."""
+        return ctx.ops.reload_samples()
 
 
 class AcceptSelected(_Decide):
@@ -110,47 +81,33 @@ class OpenSelected(_Decide):
     title = "Open selected masks again"
 
 
-class UndoReview(foo.Operator):
+class UndoReview(FormOperator):
     """Take back the last step of a review."""
 
-    @property
-    def config(self) -> Any:
-        """What FiftyOne lists it as."""
-        return listed(
-            "undo_review",
-            "Undo review",
-            "Take back your last decision about masks; again for the one before.",
-            risk=types.RiskLevel.LOW,
-            delegated=False,
-            icon="undo",
+    operator = "undo_review"
+    title = "Undo review"
+    description = "Take back your last decision about masks; again for the one before."
+    risk = types.RiskLevel.LOW
+    delegated = False
+    icon = "undo"
+
+    def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
+        """Whose steps, in which field."""
+        add_masks_field(inputs, dataset)
+        add_reviewer(inputs, ctx)
+
+    def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
+        """Take it back."""
+        undone = undo(dataset, field_of(ctx), reviewer=reviewer_of(ctx))
+        return sentences(
+            f"{len(undone.labels)} masks are as they were before they were {undone.verdict}.",
+            *undone.held,
+            labels=len(undone.labels),
         )
 
-    def resolve_input(self, ctx: Any) -> Any:
-        """The form: whose steps, in which field."""
-        inputs = types.Object()
-        try:
-            add_masks_field(inputs, form.open_dataset(ctx))
-            add_reviewer(inputs, ctx)
-        except SamPluginsError as error:
-            form.add_problem(inputs, str(error))
-        return form.form(inputs, "Undo review")
-
-    def execute(self, ctx: Any) -> Any:
-        """Take it back."""
-
-        def work(*_: Any) -> dict[str, Any]:
-            undone = undo(form.open_dataset(ctx), field_of(ctx), reviewer=reviewer_of(ctx))
-            return sentences(
-                f"{len(undone.labels)} masks are as they were before they were {undone.verdict}.",
-                *undone.held,
-                labels=len(undone.labels),
-            )
-
-        return run_work(ctx, work, self.resolve_output, lambda _: ctx.ops.reload_samples())
-
-    def resolve_output(self, ctx: Any) -> Any:
-        """What was taken back."""
-        return result_of(ctx, "Undo review")
+    def after(self, ctx: Any, result: Mapping[str, Any]) -> Any:
+        """The labels changed, the dataset's fields did not."""
+        return ctx.ops.reload_samples()
 
 
 def _selected(ctx: Any) -> dict[str, list[LabelRef]]:

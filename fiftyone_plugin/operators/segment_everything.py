@@ -1,5 +1,6 @@
 """Everything to masks: whatever there is in the pictures, or in patches of them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fiftyone_plugin.operators import form
@@ -16,9 +17,9 @@ class SegmentEverything(SegmentOperator):
     operator = "segment_everything"
     title = "Everything to masks"
     description = "Segment whatever there is in the pictures; no labels are needed."
-    icon = "blur_on"
+    button = "blur_on"
 
-    def ask(self, inputs: Any, dataset: Any, params: dict[str, Any]) -> None:
+    def ask_mode(self, inputs: Any, dataset: Any, params: Mapping[str, Any]) -> None:
         """Where it looks, and how densely."""
         boxes = form.labels_fields(dataset, "Detections")
         form.add_field(

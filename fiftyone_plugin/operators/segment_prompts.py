@@ -1,5 +1,6 @@
 """Prompts to masks: boxes, points and masks of a dataset's labels become instance masks."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fiftyone_plugin.operators import form
@@ -16,9 +17,9 @@ class SegmentPrompts(SegmentOperator):
     operator = "segment_prompts"
     title = "Prompts to masks"
     description = "Segment what boxes, points or masks of the dataset's labels ask for."
-    icon = "auto_awesome"
+    button = "auto_awesome"
 
-    def ask(self, inputs: Any, dataset: Any, params: dict[str, Any]) -> None:
+    def ask_mode(self, inputs: Any, dataset: Any, params: Mapping[str, Any]) -> None:
         """Fields of boxes, points and masks; what links them, and what becomes of the boxes."""
         boxes = form.labels_fields(dataset, "Detections")
         points = form.labels_fields(dataset, "Keypoints")

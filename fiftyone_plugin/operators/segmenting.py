@@ -1,16 +1,15 @@
 """`SegmentOperator`: what the operators that write masks share: form, work, output."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.choices import RunChoices, choices_of
-from fiftyone_plugin.operators.listing import button, listed
-from fiftyone_plugin.operators.results import outputs_of
+from fiftyone_plugin.operators.form_operator import FormOperator
+from fiftyone_plugin.operators.results import add_counts
 from fiftyone_plugin.operators.running import check, count, perform, report_of, sample_ids
-from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
 from fiftyone_plugin.values import Mode
 from sam_plugins.errors import SamPluginsError
@@ -18,75 +17,46 @@ from sam_plugins.errors import SamPluginsError
 __all__ = ["SegmentOperator"]
 
 
-class SegmentOperator(foo.Operator):
+class SegmentOperator(FormOperator):
     """An operator that writes masks; a subclass says which, and asks what its mode needs."""
 
     mode: ClassVar[Mode]
-    operator: ClassVar[str]
-    """Its name for FiftyOne."""
-    title: ClassVar[str]
-    description: ClassVar[str]
-    icon: ClassVar[str]
+    target = "Segment"
+    risk = types.RiskLevel.MEDIUM
 
-    @property
-    def config(self) -> Any:
-        """What FiftyOne lists it as."""
-        return listed(
-            self.operator,
-            self.title,
-            self.description,
-            risk=types.RiskLevel.MEDIUM,
-        )
-
-    def ask(self, inputs: Any, dataset: Any, params: dict[str, Any]) -> None:
+    def ask_mode(self, inputs: Any, dataset: Any, params: Mapping[str, Any]) -> None:
         """Add what only this mode asks."""
         raise NotImplementedError
 
-    def resolve_input(self, ctx: Any) -> Any:
-        """The form: what asks, what is written, by which model."""
-        inputs = types.Object()
-        try:
-            dataset = form.open_dataset(ctx)
-            inputs.view_target(ctx, action_description="Segment", require_flat=True)
-            self.ask(inputs, dataset, ctx.params)
-            choices, problem = self._read(dataset, ctx.params)
-            form.add_output(inputs, dataset, ctx.params, choices)
-            form.add_model(inputs, ctx.params)
-            form.add_limits(inputs, ctx.params)
-            form.add_how(inputs)
-        except SamPluginsError as error:
-            problem = str(error)
-        if problem:
-            form.add_problem(inputs, problem)
-        return form.form(inputs, self.title)
+    def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
+        """What asks, what is written, by which model."""
+        self.ask_mode(inputs, dataset, ctx.params)
+        form.add_output(inputs, dataset, ctx.params, self._choices(dataset, ctx.params))
+        form.add_model(inputs, ctx.params)
+        form.add_limits(inputs, ctx.params)
+        form.add_how(inputs)
 
-    def _read(self, dataset: Any, params: dict[str, Any]) -> tuple[RunChoices | None, str]:
-        """The form as choices, or what is wrong with it."""
-        try:
-            choices = choices_of(params, self.mode)
-            check(dataset, choices.config)
-        except SamPluginsError as error:
-            return None, str(error)
-        return choices, ""
+    def check(self, dataset: Any, params: Mapping[str, Any]) -> None:
+        """Its values, and whether the dataset's fields and media fit."""
+        check(dataset, choices_of(params, self.mode).config)
 
-    def execute(self, ctx: Any) -> Any:
+    def _choices(self, dataset: Any, params: Mapping[str, Any]) -> RunChoices | None:
+        """The form as choices; None where something is wrong with it."""
+        try:
+            self.check(dataset, params)
+        except SamPluginsError:
+            return None
+        return choices_of(params, self.mode)
+
+    def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
         """Segment, or only count."""
+        choices = choices_of(ctx.params, self.mode)
+        ids = sample_ids(self.samples(ctx))
+        if choices.dry_run:
+            return count(dataset, ids, choices, progress=progress, stop=stop).to_json()
+        run, report = perform(dataset, ids, choices, progress=progress, stop=stop)
+        return report_of(run, report)
 
-        def work(progress: Tell, stop: Stop) -> dict[str, Any]:
-            choices = choices_of(ctx.params, self.mode)
-            dataset = form.open_dataset(ctx)
-            ids = sample_ids(ctx.target_view(require_flat=True))
-            if choices.dry_run:
-                return count(dataset, ids, choices, progress=progress, stop=stop).to_json()
-            run, report = perform(dataset, ids, choices, progress=progress, stop=stop)
-            return report_of(run, report)
-
-        return run_work(ctx, work, self.resolve_output)
-
-    def resolve_output(self, ctx: Any) -> Any:
+    def answer(self, outputs: Any, result: Mapping[str, Any]) -> None:
         """What became of it."""
-        return outputs_of(ctx, self.title)
-
-    def resolve_placement(self, ctx: Any) -> Any:
-        """A button above the grid."""
-        return button(self.title, self.icon)
+        add_counts(outputs, result)

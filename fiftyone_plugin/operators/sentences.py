@@ -1,6 +1,6 @@
 """Results that are sentences: for operators that decide, judge and tidy up."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fiftyone.operators import types
@@ -8,15 +8,14 @@ from fiftyone.operators import types
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.fields import RAGGEDNESS
 from fiftyone_plugin.operators import form
-from fiftyone_plugin.operators.streaming import PROBLEM
 from fiftyone_plugin.quality import this_user
 
 __all__ = [
     "add_masks_field",
     "add_reviewer",
+    "add_sentences",
     "field_of",
     "likely_masks",
-    "result_of",
     "reviewer_of",
     "sentences",
 ]
@@ -29,15 +28,10 @@ def sentences(*said: str, **more: Any) -> dict[str, Any]:
     return {_SENTENCES: [each for each in said if each], **more}
 
 
-def result_of(ctx: Any, title: str) -> Any:
-    """The output form of `sentences`, or of what went wrong."""
-    results = ctx.results or {}
-    outputs = types.Object()
-    if results.get(PROBLEM):
-        outputs.view(PROBLEM, types.Error(label=str(results[PROBLEM])))
-    for number, said in enumerate(results.get(_SENTENCES) or ()):
+def add_sentences(outputs: Any, result: Mapping[str, Any]) -> None:
+    """What a result of `sentences` says."""
+    for number, said in enumerate(result.get(_SENTENCES) or ()):
         outputs.view(f"said_{number}", types.Notice(label=str(said)))
-    return types.Property(outputs, view=types.View(label=title))
 
 
 def add_masks_field(inputs: Any, dataset: Any, name: str = "label_field", **words: Any) -> None:

@@ -4,7 +4,25 @@ from typing import Any
 
 import pytest
 
+from fiftyone_plugin.start.plugin_folder import PLUGIN
+
 pytestmark = pytest.mark.slow
+
+
+def test_four_buttons_lie_above_the_grid_and_one_opens_the_review(
+    page: Any, app: Any, make_dataset: Any, shots: Any
+) -> None:
+    page.goto(app.dataset_url(make_dataset(2, 1)))
+    buttons = page.locator(f"[data-item-id^='{PLUGIN}/']")
+    buttons.first.wait_for()
+    page.screenshot(path=shots / "operators-buttons.png")
+    names = [each.get_attribute("data-item-id").rpartition("/")[2] for each in buttons.all()]
+    assert names == ["segment_prompts", "segment_everything", "open_review", "manage_runs"]
+    page.get_by_role("button", name="Dismiss").click()  # FiftyOne's advertisement
+    buttons.nth(2).click()
+    page.locator("[data-cy=panel-tab-review_masks]").wait_for()
+    page.get_by_text("Accept", exact=True).wait_for(timeout=15_000)
+    page.screenshot(path=shots / "operators-review-opened.png")
 
 
 def test_a_form_is_filled_executed_and_answered(
