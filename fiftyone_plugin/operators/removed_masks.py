@@ -55,7 +55,7 @@ class RemoveRejected(foo.Operator):
         try:
             dataset = form.open_dataset(ctx)
             inputs.view_target(ctx, action_description="Remove", require_flat=True)
-            add_masks_field(inputs, dataset)
+            add_masks_field(inputs, dataset, frames=True)
             _add_consent(inputs, ctx.params, "Take the rejected masks out of the dataset")
         except SamPluginsError as error:
             form.add_problem(inputs, str(error))

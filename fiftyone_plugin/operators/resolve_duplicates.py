@@ -68,7 +68,7 @@ class ResolveDuplicates(foo.Operator):
         try:
             dataset = form.open_dataset(ctx)
             inputs.view_target(ctx, action_description="Resolve", require_flat=True)
-            add_masks_field(inputs, dataset)
+            add_masks_field(inputs, dataset, frames=True)
             actions = types.RadioGroup()
             for action, (label, description) in _ACTIONS.items():
                 actions.add_choice(action.value, label=label, description=description)

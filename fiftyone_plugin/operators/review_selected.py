@@ -129,7 +129,7 @@ class UndoReview(foo.Operator):
         """The form: whose steps, in which field."""
         inputs = types.Object()
         try:
-            add_masks_field(inputs, form.open_dataset(ctx))
+            add_masks_field(inputs, form.open_dataset(ctx), frames=True)
             add_reviewer(inputs, ctx)
         except SamPluginsError as error:
             form.add_problem(inputs, str(error))
