@@ -11,7 +11,14 @@ from fiftyone_plugin.labels.checking import FRAMES, check_fields, fields_needed,
 from fiftyone_plugin.labels.detections import detection_of
 from fiftyone_plugin.labels.instance_masks import mask_of
 from fiftyone_plugin.labels.pictures import open_picture, picture_size
-from fiftyone_plugin.labels.videos import Film, film_size, identity, open_video, read_keys
+from fiftyone_plugin.labels.videos import (
+    Film,
+    film_size,
+    identity,
+    open_frame,
+    open_video,
+    read_keys,
+)
 
 __all__ = [
     "FRAMES",
@@ -23,6 +30,7 @@ __all__ = [
     "identity",
     "local_name",
     "mask_of",
+    "open_frame",
     "open_picture",
     "open_video",
     "picture_size",

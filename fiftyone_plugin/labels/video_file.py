@@ -13,7 +13,7 @@ from sam_plugins.errors import ImageError
 from sam_plugins.images import checked_window
 from sam_plugins.types import Box, Image, Size
 
-__all__ = ["VideoFile", "file_frame_size"]
+__all__ = ["VideoFile", "file_frame", "file_frame_size"]
 
 _CACHE_BYTES = 64 << 20
 _CACHE_FRAMES = 64
@@ -185,6 +185,36 @@ def file_frame_size(path: str | Path) -> Size:
     if not there:
         raise _unreadable(Path(path), "no frame that can be read")
     return int(frame.shape[0]), int(frame.shape[1])
+
+
+def file_frame(path: str | Path, index: int) -> Image:
+    """One frame of a video, as `VideoFile.read` gives it, from the beginning up to it.
+
+    It knows no other frame, so that one frame of a short video costs less than opening a
+    `VideoFile`.
+
+    Raises
+    ------
+    SampleError
+        If it cannot be read, or has no such frame.
+    """
+    import cv2
+
+    capture = _opened(Path(path))
+    try:
+        for _ in range(index):
+            if not capture.grab():
+                break
+        there, frame = capture.read()
+    finally:
+        capture.release()
+    if index < 0 or not there:
+        raise SampleError(
+            f"Expected a frame {index + 1} in {Path(path).name}, found that it cannot be read: "
+            "the file is shorter than it was, or damaged."
+        )
+    image: Image = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+    return image
 
 
 def _opened(path: Path) -> Any:

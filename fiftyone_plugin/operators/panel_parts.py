@@ -97,7 +97,8 @@ def add_item(panel: Any, shown: Mapping[str, Any], problem: str) -> None:
         panel.view("no_picture", types.Warning(label=problem))
     else:
         panel.img("picture", height="260px", alt_text="The mask on its picture")
-    lines = [f"**{_plain(shown['label'] or 'no class')}**: trust {shown['trust']:.2f}", ""]
+    frame = f", frame {shown['frame_number']} of its video" if shown["frame_number"] else ""
+    lines = [f"**{_plain(shown['label'] or 'no class')}**{frame}: trust {shown['trust']:.2f}", ""]
     known = {Finding(each) for each in shown["findings"] if each in tuple(Finding)}
     lines += [f"- **{WORDS[finding].view}**: {WORDS[finding].meaning}" for finding in sorted(known)]
     lines += ["", "| Known of it | |", "|---|---:|"]

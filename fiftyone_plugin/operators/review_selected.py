@@ -17,7 +17,7 @@ from fiftyone_plugin.operators.sentences import (
     sentences,
 )
 from fiftyone_plugin.operators.streaming import run_work
-from fiftyone_plugin.quality import LabelRef
+from fiftyone_plugin.quality import LabelRef, selected_refs
 from fiftyone_plugin.review import Decided, Verdict, decide, undo
 from sam_plugins.errors import SamPluginsError
 
@@ -155,11 +155,7 @@ class UndoReview(foo.Operator):
 
 def _selected(ctx: Any) -> dict[str, list[LabelRef]]:
     """The selected labels by their field."""
-    found: dict[str, list[LabelRef]] = {}
-    for each in ctx.selected_labels or ():
-        if each.get("frame_number") is None:
-            ref = LabelRef(str(each["sample_id"]), str(each["label_id"]))
-            found.setdefault(str(each["field"]), []).append(ref)
+    found = selected_refs(ctx.dataset, ctx.selected_labels or ())
     if not found:
         raise ReviewError(
             "Expected selected masks, found none: click masks in the App, in the grid or on an "

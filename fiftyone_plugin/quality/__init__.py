@@ -27,6 +27,7 @@ from fiftyone_plugin.quality.references import (
     by_sample,
     find_labels,
     refs_of,
+    selected_refs,
 )
 from fiftyone_plugin.quality.removal import (
     Removal,
@@ -84,6 +85,7 @@ __all__ = [
     "sample_ids_of",
     "save_view",
     "save_views",
+    "selected_refs",
     "size_of",
     "stopping",
     "stored_mask",

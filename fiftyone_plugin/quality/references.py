@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fiftyone_plugin.labels import FRAMES, local_name
 from fiftyone_plugin.quality.batches import sample_ids_of
 from fiftyone_plugin.quality.places import LabelPlace, place_of
 
-__all__ = ["LabelRef", "aggregate_labels", "by_sample", "find_labels", "refs_of"]
+__all__ = ["LabelRef", "aggregate_labels", "by_sample", "find_labels", "refs_of", "selected_refs"]
 
 
 class LabelRef(NamedTuple):
@@ -25,6 +26,45 @@ def by_sample(refs: Iterable[LabelRef]) -> dict[str, list[str]]:
     for ref in refs:
         found.setdefault(ref.sample_id, {})[ref.label_id] = None
     return {sample_id: list(labels) for sample_id, labels in found.items()}
+
+
+def selected_refs(dataset: Any, labels: Iterable[Mapping[str, Any]]) -> dict[str, list[LabelRef]]:
+    """The labels that are selected in the App, by their field.
+
+    Parameters
+    ----------
+    dataset
+        A FiftyOne dataset.
+    labels
+        As the App tells: `sample_id`, `label_id`, `field`, and `frame_number` of a video's.
+    """
+    found: dict[str, list[LabelRef]] = {}
+    frames: dict[str, dict[str, list[str]]] = {}
+    for each in labels:
+        sample_id, label_id, field = (str(each[n]) for n in ("sample_id", "label_id", "field"))
+        if each.get("frame_number") is None:
+            found.setdefault(field, []).append(LabelRef(sample_id, label_id))
+        else:
+            field = FRAMES + local_name(field)
+            frames.setdefault(field, {}).setdefault(sample_id, []).append(label_id)
+    for field, samples in frames.items():
+        place = LabelPlace(dataset, field)
+        for sample_id, label_ids in samples.items():
+            found.setdefault(field, []).extend(_in_frames(place, sample_id, label_ids))
+    return found
+
+
+def _in_frames(place: LabelPlace, sample_id: str, label_ids: Sequence[str]) -> list[LabelRef]:
+    """Some labels of a video's frames."""
+    ids = set(label_ids)
+    path = f"{place.path}._id"
+    query = {"_sample_id": {"$in": _ids([sample_id])}, path: {"$in": _ids(label_ids)}}
+    return [
+        LabelRef(str(frame["_id"]), str(label["_id"]))
+        for frame in place.documents.find(query, {path: True}).sort("frame_number", 1)
+        for label in frame[place.name]["detections"]
+        if str(label["_id"]) in ids
+    ]
 
 
 def refs_of(
