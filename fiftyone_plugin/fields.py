@@ -7,6 +7,7 @@ __all__ = [
     "DUPLICATES",
     "DUPLICATE_OF",
     "FINDINGS",
+    "GROWTH",
     "JUDGED_ATTRIBUTES",
     "MASK_ATTRIBUTES",
     "MISTAKES",
@@ -25,6 +26,7 @@ __all__ = [
     "REVIEW_STEP",
     "REVIEW_TAGS",
     "RUN_ID",
+    "SHIFT",
     "WRITTEN",
     "reason_field",
     "run_field",
@@ -78,6 +80,14 @@ RAGGEDNESS = "raggedness"
 BOX_IOU = "box_iou"
 """Attribute of a Detection: IoU of the box that was given with the box of its mask."""
 
+SHIFT = "shift"
+"""Attribute of a Detection in a frame: how far it is from where its object was, and was heading to,
+in lengths of it."""
+
+GROWTH = "growth"
+"""Attribute of a Detection in a frame: its area over that in the frame before, or the inverse
+where that is more."""
+
 DUPLICATE_OF = "duplicate_of"
 """Attribute of a Detection: id of the better one in its field that has the same object."""
 
@@ -98,6 +108,8 @@ JUDGED_ATTRIBUTES = (
     DUPLICATES,
     AGREEMENT,
     AGREEMENT_WITH,
+    SHIFT,
+    GROWTH,
 )
 """What `quality` writes about a mask."""
 

@@ -5,7 +5,7 @@ to score.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from fiftyone_plugin.quality import (
     root_of,
     sample_ids_of,
     size_of,
+    stopping,
     stored_mask,
 )
 from fiftyone_plugin.runs import Stop, Tell
@@ -33,7 +34,6 @@ __all__ = [
     "check_pictures",
     "open_source",
     "read_objects",
-    "stopping",
 ]
 
 Document = Mapping[str, Any]
@@ -187,16 +187,6 @@ class Source:
             {name: objects for name, (objects, _) in both.items()},
             {name: labels for name, (_, labels) in both.items()},
         )
-
-
-def stopping(counts: Counts, stop: Stop | None) -> Callable[[], bool]:
-    """`stop`, which leaves in the counts that it said so."""
-
-    def asked() -> bool:
-        counts.stopped = counts.stopped or (stop is not None and stop())
-        return counts.stopped
-
-    return asked
 
 
 def check_pictures(collection: Any) -> None:

@@ -7,20 +7,30 @@ sample's labels, `open_picture` its pixels, and `detection_of` a Detection of ea
 """
 
 from fiftyone_plugin.labels.asking import read_asked
-from fiftyone_plugin.labels.checking import check_fields, fields_needed, local_name
+from fiftyone_plugin.labels.checking import FRAMES, check_fields, fields_needed, local_name
 from fiftyone_plugin.labels.detections import detection_of
 from fiftyone_plugin.labels.instance_masks import mask_of
 from fiftyone_plugin.labels.pictures import open_picture, picture_size
-from fiftyone_plugin.labels.videos import Film, identity, open_video, read_keys
+from fiftyone_plugin.labels.videos import (
+    Film,
+    film_size,
+    identity,
+    open_frame,
+    open_video,
+    read_keys,
+)
 
 __all__ = [
+    "FRAMES",
     "Film",
     "check_fields",
     "detection_of",
     "fields_needed",
+    "film_size",
     "identity",
     "local_name",
     "mask_of",
+    "open_frame",
     "open_picture",
     "open_video",
     "picture_size",

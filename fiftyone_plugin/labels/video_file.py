@@ -11,9 +11,9 @@ import numpy as np
 from fiftyone_plugin.errors import SampleError
 from sam_plugins.errors import ImageError
 from sam_plugins.images import checked_window
-from sam_plugins.types import Box, Image
+from sam_plugins.types import Box, Image, Size
 
-__all__ = ["VideoFile"]
+__all__ = ["VideoFile", "file_frame", "file_frame_size"]
 
 _CACHE_BYTES = 64 << 20
 _CACHE_FRAMES = 64
@@ -46,8 +46,7 @@ class VideoFile:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        self._check()
-        self._capture = self._opened()
+        self._capture = _opened(self._path)
         self._next = 0
         self._checksums = array("I")
         self._cache: OrderedDict[int, Image] = OrderedDict()
@@ -92,40 +91,6 @@ class VideoFile:
 
     # -- opening ------------------------------------------------------------------------------
 
-    def _check(self) -> None:
-        try:
-            with self._path.open("rb") as stream:
-                head = stream.read(64)
-        except OSError as error:
-            raise SampleError(
-                f"Expected a video file at {self._path}, found: {error.strerror or error}. Put it "
-                "there, or correct the sample's filepath."
-            ) from error
-        if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(_LISTS):
-            raise SampleError(
-                f"Expected a video file, found a list of others to play in {self._path.name}: "
-                "name a video itself."
-            )
-
-    def _opened(self) -> Any:
-        import cv2
-
-        capture = cv2.VideoCapture(str(self._path.absolute()), cv2.CAP_FFMPEG)
-        if not capture.isOpened():
-            raise self._unreadable("no video that OpenCV can read")
-        width, height = (
-            int(capture.get(name)) for name in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-        )
-        if width * height > _LARGEST:
-            raise self._unreadable(f"frames of {width} x {height} pixels, which is too large")
-        return capture
-
-    def _unreadable(self, found: str) -> SampleError:
-        return SampleError(
-            f"Expected a video in {self._path.name}, found {found}: convert it, for example to "
-            "mp4, or sample its frames to files (to_frames with sample_frames=True)."
-        )
-
     def _count_that_the_file_says(self) -> int:
         import cv2
 
@@ -142,12 +107,13 @@ class VideoFile:
             if not self._checksums:
                 self._size = size
             elif size != self._size:
-                raise self._unreadable(
-                    f"frames of {self._size[1]} x {self._size[0]} and of {size[1]} x {size[0]}"
+                raise _unreadable(
+                    self._path,
+                    f"frames of {self._size[1]} x {self._size[0]} and of {size[1]} x {size[0]}",
                 )
             self._checksums.append(zlib.crc32(frame))
         if not self._checksums:
-            raise self._unreadable("no frame that can be read")
+            raise _unreadable(self._path, "no frame that can be read")
         self._next = len(self._checksums)
 
     # -- reading ------------------------------------------------------------------------------
@@ -180,7 +146,7 @@ class VideoFile:
 
     def _restart(self) -> None:
         self._capture.release()
-        self._capture = self._opened()
+        self._capture = _opened(self._path)
         self._next = 0
 
     def _through(self, index: int) -> Image:
@@ -201,6 +167,93 @@ class VideoFile:
         self._cache.move_to_end(index)
         while len(self._cache) > self._kept:
             self._cache.popitem(last=False)
+
+
+def file_frame_size(path: str | Path) -> Size:
+    """(H, W) of a video's frames, turned as the file says: of the first, which alone is decoded.
+
+    Raises
+    ------
+    SampleError
+        If it cannot be read.
+    """
+    capture = _opened(Path(path))
+    try:
+        there, frame = capture.read()
+    finally:
+        capture.release()
+    if not there:
+        raise _unreadable(Path(path), "no frame that can be read")
+    return int(frame.shape[0]), int(frame.shape[1])
+
+
+def file_frame(path: str | Path, index: int) -> Image:
+    """One frame of a video, as `VideoFile.read` gives it, from the beginning up to it.
+
+    It knows no other frame, so that one frame of a short video costs less than opening a
+    `VideoFile`.
+
+    Raises
+    ------
+    SampleError
+        If it cannot be read, or has no such frame.
+    """
+    import cv2
+
+    capture = _opened(Path(path))
+    try:
+        for _ in range(index):
+            if not capture.grab():
+                break
+        there, frame = capture.read()
+    finally:
+        capture.release()
+    if index < 0 or not there:
+        raise SampleError(
+            f"Expected a frame {index + 1} in {Path(path).name}, found that it cannot be read: "
+            "the file is shorter than it was, or damaged."
+        )
+    image: Image = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+    return image
+
+
+def _opened(path: Path) -> Any:
+    """OpenCV's reader of a file that is a video itself."""
+    import cv2
+
+    _check(path)
+    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        raise _unreadable(path, "no video that OpenCV can read")
+    width, height = (
+        int(capture.get(name)) for name in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    )
+    if width * height > _LARGEST:
+        raise _unreadable(path, f"frames of {width} x {height} pixels, which is too large")
+    return capture
+
+
+def _check(path: Path) -> None:
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(64)
+    except OSError as error:
+        raise SampleError(
+            f"Expected a video file at {path}, found: {error.strerror or error}. Put it there, or "
+            "correct the sample's filepath."
+        ) from error
+    if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(_LISTS):
+        raise SampleError(
+            f"Expected a video file, found a list of others to play in {path.name}: name a video "
+            "itself."
+        )
+
+
+def _unreadable(path: Path, found: str) -> SampleError:
+    return SampleError(
+        f"Expected a video in {path.name}, found {found}: convert it, for example to mp4, or "
+        "sample its frames to files (to_frames with sample_frames=True)."
+    )
 
 
 class _AnotherFrameError(Exception):

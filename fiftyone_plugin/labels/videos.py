@@ -10,7 +10,8 @@ import numpy as np
 
 from fiftyone_plugin.errors import SampleError
 from fiftyone_plugin.labels.asking import read_asked
-from fiftyone_plugin.labels.video_file import VideoFile
+from fiftyone_plugin.labels.pictures import open_picture
+from fiftyone_plugin.labels.video_file import VideoFile, file_frame, file_frame_size
 from fiftyone_plugin.values import AskedObject, RunConfig, UnansweredObject
 from sam_plugins import load_image
 from sam_plugins.errors import ImageError, SamPluginsError
@@ -18,7 +19,15 @@ from sam_plugins.images import checked_window
 from sam_plugins.ports import ImageSource
 from sam_plugins.types import Box, Image, Size
 
-__all__ = ["Film", "FramePictures", "identity", "open_video", "read_keys"]
+__all__ = [
+    "Film",
+    "FramePictures",
+    "film_size",
+    "identity",
+    "open_frame",
+    "open_video",
+    "read_keys",
+]
 
 _OBJECTS = 200
 """Objects that are followed through one video at most."""
@@ -122,6 +131,55 @@ def open_video(sample: Any) -> Iterator[Film]:
         yield Film(file, range(1, file.shape[0] + 1), file.missing)
     finally:
         file.close()
+
+
+def open_frame(sample: Any, number: int) -> Image:
+    """One frame of a video: of its file, or where that is gone, the frame's own picture.
+
+    Parameters
+    ----------
+    sample
+        A FiftyOne sample of a video.
+    number
+        FiftyOne's number of the frame, from 1.
+
+    Returns
+    -------
+    (H, W, 3) uint8 RGB.
+
+    Raises
+    ------
+    SampleError
+        If neither can be read.
+    """
+    path, frame = sample["filepath"], sample.frames[number]
+    if not Path(path).is_file() and frame.has_field("filepath") and frame["filepath"]:
+        return open_picture(frame)
+    return file_frame(path, number - 1)
+
+
+def film_size(path: str, picture: str | None = None) -> Size:
+    """(H, W) of a video's frames as `open_video` finds them, from one of them.
+
+    Parameters
+    ----------
+    path
+        Of the video.
+    picture
+        File of a frame, if there is one: it counts where the video is gone.
+
+    Raises
+    ------
+    SampleError
+        If it cannot be read.
+    """
+    if picture is None or Path(path).is_file():
+        return file_frame_size(path)
+    try:
+        image = load_image(picture)
+    except SamPluginsError as error:
+        raise SampleError(f"The picture of a frame cannot be read. {error}") from error
+    return image.shape[0], image.shape[1]
 
 
 def _pictures(sample: Any) -> dict[int, str]:

@@ -15,6 +15,7 @@ from fiftyone_plugin.quality import (
     Thresholds,
     compare_fields,
     judge_masks,
+    place_of,
     save_views,
 )
 from fiftyone_plugin.runs import Stop, Tell
@@ -35,6 +36,8 @@ _LABELS = {
     "max_borders": "Leaking: edges of the picture above",
     "min_box_iou": "Box disagrees: IoU below",
     "min_agreement": "Fields disagree: IoU below",
+    "max_shift": "Jumps in videos: lengths of the object above",
+    "max_growth": "Jumps in videos: times larger or smaller above",
 }
 
 
@@ -49,11 +52,11 @@ class JudgeMasks(FormOperator):
 
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """Which masks, against which boxes and which other field, and thresholds."""
-        add_masks_field(inputs, dataset)
+        add_masks_field(inputs, dataset, frames=True)
         others = [
             name
             for name in form.labels_fields(dataset, "Detections")
-            if name != ctx.params.get("label_field") and not name.startswith("frames.")
+            if name != ctx.params.get("label_field")
         ]
         form.add_field(
             inputs,
@@ -84,7 +87,7 @@ class JudgeMasks(FormOperator):
         boxes = ctx.params.get("box_field") or ""
         view = self.samples(ctx)
         report = judge_masks(view, field, thresholds, box_field=boxes, progress=progress, stop=stop)
-        said = _said(report)
+        said = _said(report, place_of(dataset, field).noun)
         counts = {finding.value: number for finding, number in report.findings.items()}
         if other and not report.stopped:
             compared = compare_fields(view, field, other, thresholds, progress=progress, stop=stop)
@@ -110,8 +113,8 @@ def _add_thresholds(inputs: Any, params: Mapping[str, Any]) -> None:
         add(name, min=0, label=_LABELS[name], default=usual)
 
 
-def _said(report: JudgedReport) -> list[str]:
-    said = [f"{report.objects} masks in {report.samples} samples were judged."]
+def _said(report: JudgedReport, noun: str) -> list[str]:
+    said = [f"{report.objects} masks in {report.samples} {noun} were judged."]
     said += [f"{number} {WORDS[finding].view}" for finding, number in report.findings.items()]
     more = {
         "got the measures that they lacked.": report.filled,
@@ -120,7 +123,7 @@ def _said(report: JudgedReport) -> list[str]:
     }
     said += [f"{number} labels {what}" for what, number in more.items() if number]
     if report.without_size:
-        said.append(f"{report.without_size} samples have a picture that cannot be read.")
+        said.append(f"{report.without_size} {noun} have a picture that cannot be read.")
     if report.stopped:
         said.append("Stopped. The same form again judges all of them.")
     return said

@@ -6,9 +6,8 @@ from typing import Any
 
 from fiftyone.operators import types
 
-from fiftyone_plugin.fields import AGREEMENT, BOX_IOU, RAGGEDNESS
-from fiftyone_plugin.operators import form
-from fiftyone_plugin.operators.sentences import likely_masks
+from fiftyone_plugin.fields import AGREEMENT, BOX_IOU, GROWTH, RAGGEDNESS, SHIFT
+from fiftyone_plugin.operators.sentences import likely_masks, masks_fields
 from fiftyone_plugin.quality import WORDS, Finding, this_user
 from fiftyone_plugin.review import Counts
 
@@ -22,6 +21,8 @@ _NUMBERS = {
     AGREEMENT: "IoU with the other field",
     RAGGEDNESS: "Raggedness (1 is smooth)",
     "area": "Pixels",
+    SHIFT: "Lengths from where it was and was heading to",
+    GROWTH: "Times larger or smaller than before",
 }
 _ANY = "any"
 _SETTINGS = "settings"
@@ -55,7 +56,7 @@ class Settings:
     def of(cls, ctx: Any) -> "Settings":
         """From the panel's state; what does not fit the dataset is the default."""
         chosen = ctx.panel.get_state(_SETTINGS) or {}
-        fields = _masks_fields(ctx.dataset) if ctx.dataset is not None else []
+        fields = masks_fields(ctx.dataset, frames=True) if ctx.dataset is not None else []
         field = chosen.get(_MASKS)
         finding, below = chosen.get("finding"), chosen.get("below")
         return cls(
@@ -69,10 +70,6 @@ class Settings:
     def collection(self, ctx: Any) -> Any:
         """What is reviewed: the dataset, or the App's view of it."""
         return ctx.view if self.only_view else ctx.dataset
-
-
-def _masks_fields(dataset: Any) -> list[str]:
-    return [n for n in form.labels_fields(dataset, "Detections") if not n.startswith("frames.")]
 
 
 def add_counts(panel: Any, counts: Counts, some: bool) -> None:
@@ -100,7 +97,8 @@ def add_item(panel: Any, shown: Mapping[str, Any], problem: str) -> None:
         panel.view("no_picture", types.Warning(label=problem))
     else:
         panel.img("picture", height="260px", alt_text="The mask on its picture")
-    lines = [f"**{_plain(shown['label'] or 'no class')}**: trust {shown['trust']:.2f}", ""]
+    frame = f", frame {shown['frame_number']} of its video" if shown["frame_number"] else ""
+    lines = [f"**{_plain(shown['label'] or 'no class')}**{frame}: trust {shown['trust']:.2f}", ""]
     known = {Finding(each) for each in shown["findings"] if each in tuple(Finding)}
     lines += [f"- **{WORDS[finding].view}**: {WORDS[finding].meaning}" for finding in sorted(known)]
     lines += ["", "| Known of it | |", "|---|---:|"]
@@ -126,7 +124,7 @@ def add_settings(panel: Any, ctx: Any, settings: Settings, change: Callable[[Any
     """What is reviewed, and by whom."""
     box = panel.v_stack(_SETTINGS, gap=1)
     fields = types.Dropdown(label="Masks")
-    for name in _masks_fields(ctx.dataset) if ctx.dataset is not None else ():
+    for name in masks_fields(ctx.dataset, frames=True) if ctx.dataset is not None else ():
         fields.add_choice(name, label=name)
     if settings.label_field:
         box.enum(

@@ -40,7 +40,7 @@ class RemoveRejected(FormOperator):
 
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """Which masks, and consent."""
-        add_masks_field(inputs, dataset)
+        add_masks_field(inputs, dataset, frames=True)
         _add_consent(inputs, ctx.params, "Take the rejected masks out of the dataset")
 
     def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class ResolveDuplicates(FormOperator):
 
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """Which masks, and what becomes of the duplicates."""
-        add_masks_field(inputs, dataset)
+        add_masks_field(inputs, dataset, frames=True)
         words = {"label": "What becomes of them", "required": True}
         form.add_radio(inputs, "action", _ACTIONS, Action.REJECT, **words)
         add_reviewer(inputs, ctx)

@@ -115,6 +115,7 @@ class ReviewPanel(foo.Panel):
         if shown:
             ctx.ops.open_sample(id=shown["sample_id"])
             self._select(ctx, shown)
+            self._turn_to_frame(ctx, shown)
 
     def _decide(self, ctx: Any, verdict: Verdict) -> None:
         settings = Settings.of(ctx)
@@ -125,7 +126,7 @@ class ReviewPanel(foo.Panel):
             decided = decide(
                 ctx.dataset,
                 settings.label_field,
-                [LabelRef(shown["sample_id"], shown["label_id"])],
+                [LabelRef(shown["holder_id"], shown["label_id"])],
                 verdict,
                 reviewer=settings.reviewer,
             )
@@ -149,8 +150,9 @@ class ReviewPanel(foo.Panel):
         url, problem = "", ""
         if item is not None:
             try:
-                sample = ctx.dataset[item.ref.sample_id]
-                url = mask_picture(sample, Settings.of(ctx).label_field, item.ref.label_id)
+                sample = ctx.dataset[item.sample_id]
+                field = Settings.of(ctx).label_field
+                url = mask_picture(sample, field, item.ref.label_id, item.frame_number)
             except (KeyError, SamPluginsError) as error:
                 problem = str(error)
             if ctx.panel.get_state("follow"):
@@ -162,8 +164,7 @@ class ReviewPanel(foo.Panel):
         if not settings.label_field:
             return None
         if first is not None:
-            alone = ctx.dataset.select_labels(ids=[first.label_id], fields=settings.label_field)
-            found = next_open(alone, settings.label_field)
+            found = next_open(ctx.dataset, settings.label_field, only=[first.label_id])
             if found:
                 return found[0]
         skipped = ctx.panel.get_state("skipped") or ()
@@ -178,7 +179,16 @@ class ReviewPanel(foo.Panel):
 
     def _select(self, ctx: Any, shown: Mapping[str, Any]) -> None:
         label = {"label_id": shown["label_id"], "sample_id": shown["sample_id"]}
+        if shown["frame_number"] is not None:
+            label["frame_number"] = shown["frame_number"]
         ctx.ops.set_selected_labels([{**label, "field": Settings.of(ctx).label_field}])
+
+    def _turn_to_frame(self, ctx: Any, shown: Mapping[str, Any]) -> None:
+        """Have the modal show the frame of a video that the mask is in."""
+        if shown["frame_number"] is not None:
+            timeline = f"timeline-{shown['sample_id']}"
+            said = {"timeline_name": timeline, "frame_number": shown["frame_number"]}
+            ctx.trigger("set_frame_number", said)
 
     def render(self, ctx: Any) -> Any:
         """The panel: how far it is, buttons, the mask and what is known of it, and settings."""
@@ -232,7 +242,9 @@ class ReviewPanel(foo.Panel):
 def _state_of(item: QueueItem) -> dict[str, Any]:
     """A queue item as JSON."""
     return {
-        "sample_id": item.ref.sample_id,
+        "sample_id": item.sample_id,
+        "holder_id": item.ref.sample_id,
+        "frame_number": item.frame_number,
         "label_id": item.ref.label_id,
         "label": item.label,
         "trust": item.trust,

@@ -14,7 +14,7 @@ from fiftyone_plugin.operators.sentences import (
     reviewer_of,
     sentences,
 )
-from fiftyone_plugin.quality import LabelRef
+from fiftyone_plugin.quality import LabelRef, selected_refs
 from fiftyone_plugin.review import Decided, Verdict, decide, undo
 from fiftyone_plugin.runs import Stop, Tell
 
@@ -93,7 +93,7 @@ class UndoReview(FormOperator):
 
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """Whose steps, in which field."""
-        add_masks_field(inputs, dataset)
+        add_masks_field(inputs, dataset, frames=True)
         add_reviewer(inputs, ctx)
 
     def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
@@ -112,11 +112,7 @@ class UndoReview(FormOperator):
 
 def _selected(ctx: Any) -> dict[str, list[LabelRef]]:
     """The selected labels by their field."""
-    found: dict[str, list[LabelRef]] = {}
-    for each in ctx.selected_labels or ():
-        if each.get("frame_number") is None:
-            ref = LabelRef(str(each["sample_id"]), str(each["label_id"]))
-            found.setdefault(str(each["field"]), []).append(ref)
+    found = selected_refs(ctx.dataset, ctx.selected_labels or ())
     if not found:
         raise ReviewError(
             "Expected selected masks, found none: click masks in the App, in the grid or on an "

@@ -7,6 +7,7 @@ from fiftyone.operators import types
 
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.fields import RAGGEDNESS
+from fiftyone_plugin.labels import FRAMES
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.quality import this_user
 
@@ -16,6 +17,7 @@ __all__ = [
     "add_sentences",
     "field_of",
     "likely_masks",
+    "masks_fields",
     "reviewer_of",
     "sentences",
 ]
@@ -34,15 +36,17 @@ def add_sentences(outputs: Any, result: Mapping[str, Any]) -> None:
         outputs.view(f"said_{number}", types.Notice(label=str(said)))
 
 
-def add_masks_field(inputs: Any, dataset: Any, name: str = "label_field", **words: Any) -> None:
-    """A field of Detections to choose.
+def add_masks_field(
+    inputs: Any, dataset: Any, name: str = "label_field", *, frames: bool = False, **words: Any
+) -> None:
+    """A field of Detections to choose, also among those of videos' frames if `frames`.
 
     Raises
     ------
     FieldError
         If the dataset has none.
     """
-    fields = _masks_fields(dataset)
+    fields = masks_fields(dataset, frames=frames)
     if not fields:
         raise FieldError("Expected a field of Detections, found none: make masks first.")
     choices = types.Dropdown()
@@ -93,5 +97,7 @@ def likely_masks(dataset: Any, fields: Sequence[str]) -> str:
     return next(iter([*known, *fields]), "")
 
 
-def _masks_fields(dataset: Any) -> list[str]:
-    return [n for n in form.labels_fields(dataset, "Detections") if not n.startswith("frames.")]
+def masks_fields(dataset: Any, *, frames: bool) -> list[str]:
+    """Names of the fields of Detections, also those of videos' frames if `frames`."""
+    names = form.labels_fields(dataset, "Detections")
+    return [name for name in names if frames or not name.startswith(FRAMES)]

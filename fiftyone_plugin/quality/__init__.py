@@ -1,13 +1,12 @@
 """The quality of masks: what speaks against them, where two fields differ, and their duplicates."""
 
 from fiftyone_plugin.quality.batches import (
-    check_detections,
     declare,
     ensure_sizes,
     iter_batches,
-    root_of,
     sample_ids_of,
     size_of,
+    stopping,
     write_attributes,
 )
 from fiftyone_plugin.quality.comparing import ComparedReport, compare_fields
@@ -20,13 +19,15 @@ from fiftyone_plugin.quality.duplicates import (
 from fiftyone_plugin.quality.findings import WORDS, Finding
 from fiftyone_plugin.quality.judge import JudgedReport, judge_masks
 from fiftyone_plugin.quality.people import this_user
+from fiftyone_plugin.quality.places import LabelPlace, check_detections, place_of, root_of
 from fiftyone_plugin.quality.reading import number_of, stored_mask
 from fiftyone_plugin.quality.references import (
     LabelRef,
+    aggregate_labels,
     by_sample,
     find_labels,
     refs_of,
-    shown_labels,
+    selected_refs,
 )
 from fiftyone_plugin.quality.removal import (
     Removal,
@@ -37,7 +38,7 @@ from fiftyone_plugin.quality.removal import (
     restore,
 )
 from fiftyone_plugin.quality.thresholds import Thresholds
-from fiftyone_plugin.quality.updates import change_sample, push_label
+from fiftyone_plugin.quality.updates import change_labels, push_label
 from fiftyone_plugin.quality.views import (
     check_view_names,
     finding_view,
@@ -52,12 +53,14 @@ __all__ = [
     "Duplicates",
     "Finding",
     "JudgedReport",
+    "LabelPlace",
     "LabelRef",
     "Removal",
     "Restored",
     "Thresholds",
+    "aggregate_labels",
     "by_sample",
-    "change_sample",
+    "change_labels",
     "check_detections",
     "check_view_names",
     "compare_fields",
@@ -72,6 +75,7 @@ __all__ = [
     "list_removals",
     "merge_duplicates",
     "number_of",
+    "place_of",
     "purge",
     "push_label",
     "refs_of",
@@ -81,8 +85,9 @@ __all__ = [
     "sample_ids_of",
     "save_view",
     "save_views",
-    "shown_labels",
+    "selected_refs",
     "size_of",
+    "stopping",
     "stored_mask",
     "this_user",
     "view_name",

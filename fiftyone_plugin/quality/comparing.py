@@ -8,18 +8,18 @@ from typing import Any
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.fields import AGREEMENT, AGREEMENT_WITH, FINDINGS
 from fiftyone_plugin.quality.batches import (
-    check_detections,
     declare,
     ensure_sizes,
     iter_batches,
-    root_of,
     sample_ids_of,
     size_of,
+    stopping,
     write_attributes,
 )
 from fiftyone_plugin.quality.findings import COMPARED, Finding
-from fiftyone_plugin.quality.judge import with_findings
+from fiftyone_plugin.quality.judge import apart, with_findings
 from fiftyone_plugin.quality.judging import compare_objects
+from fiftyone_plugin.quality.places import LabelPlace, place_of
 from fiftyone_plugin.quality.reading import read_labels
 from fiftyone_plugin.quality.thresholds import Thresholds
 from fiftyone_plugin.runs import WorkProgress
@@ -37,7 +37,7 @@ class ComparedReport:
     Parameters
     ----------
     samples
-        That were compared.
+        That were compared; of videos, their frames are counted as samples.
     objects
         Masks of each of the two fields.
     partners
@@ -98,40 +98,48 @@ def compare_fields(
     if label_field == other_field:
         raise FieldError(f"Expected two fields to compare, found {label_field!r} twice.")
     thresholds = thresholds or Thresholds()
-    dataset = root_of(collection)
-    names = [label_field, other_field]
-    for name in names:
-        check_detections(dataset, name)
+    first, second = (place_of(collection, name) for name in (label_field, other_field))
+    if first.in_frames != second.in_frames:
+        raise apart(first, second)
+    dataset, places = first.dataset, (first, second)
+    names = [place.field for place in places]
     for name in names:
         declare(dataset, name, _WRITTEN)
     ids = sample_ids_of(collection)
-    ensure_sizes(dataset, ids)
+    if not first.in_frames:
+        ensure_sizes(dataset, ids)
     report = ComparedReport()
-    seen = 0
     batches = iter_batches(
-        dataset, ids, names, size=_BATCH, label="Comparing masks", progress=progress, stop=stop
+        dataset,
+        ids,
+        names,
+        size=_BATCH,
+        label="Comparing masks",
+        progress=progress,
+        stop=stopping(report, stop),
     )
     for batch in batches:
         written: dict[str, dict[str, Any]] = {name: {} for name in names}
-        for sample in batch:
-            for name, labels in _compare(sample, names, thresholds, report).items():
-                written[name][str(sample["_id"])] = labels
+        for document in batch:
+            for name, labels in _compare(document, places, thresholds, report).items():
+                written[name][str(document["_id"])] = labels
         for name in names:
             write_attributes(dataset, name, written[name])
-        seen += _BATCH
-    report.stopped = seen < len(ids)
     return report
 
 
 def _compare(
-    sample: Any, names: list[str], thresholds: Thresholds, report: ComparedReport
+    document: Any,
+    places: tuple[LabelPlace, LabelPlace],
+    thresholds: Thresholds,
+    report: ComparedReport,
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """What is to be written into the labels of one sample, by field."""
-    size = size_of(sample)
+    """What is to be written into the labels of one document, by field."""
+    size = size_of(document)
     if size is None:
         report.without_size += 1
         return {}
-    first, second = (read_labels(sample, name, size, {}) for name in names)
+    first, second = (read_labels(document, place.name, size, {}) for place in places)
     compared = compare_objects(first.objects, second.objects, thresholds)
     report.samples += 1
     report.objects = (
@@ -142,6 +150,7 @@ def _compare(
     report.partners += len(paired)
     report.sum_of_agreement += sum(paired)
     values: dict[str, dict[str, dict[str, Any]]] = {}
+    names = [place.field for place in places]
     others = reversed(names)
     for name, other, read, results in zip(names, others, (first, second), compared, strict=True):
         values[name] = {}

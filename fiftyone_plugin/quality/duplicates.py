@@ -9,8 +9,14 @@ import numpy as np
 from fiftyone_plugin.errors import ReviewError, SampleError
 from fiftyone_plugin.fields import DUPLICATE_OF, DUPLICATES, FINDINGS, RAGGEDNESS, REVIEW
 from fiftyone_plugin.geometry import whole_to_relative_box
-from fiftyone_plugin.quality.batches import check_detections, root_of, sample_ids_of, size_of
+from fiftyone_plugin.quality.batches import (
+    iter_batches,
+    read_document,
+    sample_ids_of,
+    size_of,
+)
 from fiftyone_plugin.quality.findings import Finding
+from fiftyone_plugin.quality.places import LabelPlace, place_of
 from fiftyone_plugin.quality.reading import read_labels
 from fiftyone_plugin.quality.references import LabelRef
 from fiftyone_plugin.quality.removal import Removal, remove_labels
@@ -52,30 +58,32 @@ def find_found(collection: Any, label_field: str) -> Duplicates:
     FieldError
         If the field holds no Detections.
     """
-    from bson import ObjectId
-
-    dataset = root_of(collection)
-    check_detections(dataset, label_field)
-    root = f"{label_field}.detections."
-    shown = dict.fromkeys((root + n for n in ("_id", DUPLICATE_OF, FINDINGS, REVIEW)), True)
-    ids = sample_ids_of(collection)
+    place = place_of(collection, label_field)
+    batches = iter_batches(
+        place.dataset,
+        sample_ids_of(collection),
+        [place.field],
+        size=_BATCH,
+        label="Finding duplicates",
+        progress=None,
+        stop=None,
+        attributes=(DUPLICATE_OF, FINDINGS, REVIEW),
+    )
     groups: dict[LabelRef, list[LabelRef]] = {}
     stale = 0
-    for start in range(0, len(ids), _BATCH):
-        wanted = [ObjectId(each) for each in ids[start : start + _BATCH]]
-        for sample in dataset._sample_collection.find({"_id": {"$in": wanted}}, shown):
-            labels = (sample.get(label_field) or {}).get("detections") or ()
-            standing = {str(label["_id"]) for label in labels if label.get(REVIEW) != "rejected"}
-            for label in labels:
-                if Finding.DUPLICATE not in (label.get(FINDINGS) or ()):
-                    continue
-                better = label.get(DUPLICATE_OF)
-                if better not in standing or label.get(REVIEW) == "accepted":
-                    stale += 1
-                    continue
-                sample_id = str(sample["_id"])
-                keeper = LabelRef(sample_id, better)
-                groups.setdefault(keeper, []).append(LabelRef(sample_id, str(label["_id"])))
+    for document in (each for batch in batches for each in batch):
+        holder_id = str(document["_id"])
+        labels = (document.get(place.name) or {}).get("detections") or ()
+        standing = {str(label["_id"]) for label in labels if label.get(REVIEW) != "rejected"}
+        for label in labels:
+            if Finding.DUPLICATE not in (label.get(FINDINGS) or ()):
+                continue
+            better = label.get(DUPLICATE_OF)
+            if better not in standing or label.get(REVIEW) == "accepted":
+                stale += 1
+                continue
+            keeper = LabelRef(holder_id, better)
+            groups.setdefault(keeper, []).append(LabelRef(holder_id, str(label["_id"])))
     return Duplicates(groups={k: tuple(going) for k, going in groups.items()}, stale=stale)
 
 
@@ -112,10 +120,10 @@ def merge_duplicates(collection: Any, label_field: str, *, made_by: str = "") ->
         If there are none.
     """
     found = _some(collection, label_field)
-    dataset = root_of(collection)
+    place = place_of(collection, label_field)
 
     def joined(keeper: LabelRef) -> Any:
-        return lambda document: _joined(dataset, label_field, keeper, found.groups[keeper])
+        return lambda document: _joined(place, keeper, found.groups[keeper])
 
     return remove_labels(
         collection,
@@ -137,9 +145,7 @@ def _some(collection: Any, label_field: str) -> Duplicates:
     return found
 
 
-def _joined(
-    dataset: Any, label_field: str, keeper: LabelRef, others: tuple[LabelRef, ...]
-) -> dict[str, Any]:
+def _joined(place: LabelPlace, keeper: LabelRef, others: tuple[LabelRef, ...]) -> dict[str, Any]:
     """Attributes of a label that covers what several cover.
 
     Raises
@@ -147,14 +153,13 @@ def _joined(
     SampleError
         If one of their masks cannot be read: the others alone would be a wrong mask.
     """
-    from bson import Binary, ObjectId
+    from bson import Binary
     from fiftyone.core.utils import serialize_numpy_array
 
-    shown = dict.fromkeys((label_field, "metadata.height", "metadata.width"), True)
-    sample = dataset._sample_collection.find_one({"_id": ObjectId(keeper.sample_id)}, shown) or {}
+    document = read_document(place, keeper.sample_id)
     ids = {keeper.label_id, *(ref.label_id for ref in others)}
-    size = size_of(sample)
-    read = None if size is None else read_labels(sample, label_field, size, {})
+    size = size_of(document)
+    read = None if size is None else read_labels(document, place.name, size, {})
     masks = [item.mask for item in read.objects if item.label_id in ids] if read else []
     if size is None or len(masks) < len(ids):
         raise SampleError(

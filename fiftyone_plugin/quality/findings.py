@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["COMPARED", "JUDGED", "WORDS", "Finding", "Words"]
+__all__ = ["ALONE", "COMPARED", "FOLLOWED", "JUDGED", "WORDS", "Finding", "Words"]
 
 
 class Finding(StrEnum):
@@ -16,6 +16,7 @@ class Finding(StrEnum):
     BOX = "box disagrees"
     ACROSS = "in both fields"
     DISAGREES = "fields disagree"
+    JUMPS = "jumps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,19 @@ WORDS = {
     Finding.DISAGREES: Words(
         "fields disagree", "No mask of the other field fits this one, or only badly."
     ),
+    Finding.JUMPS: Words(
+        "jumps", "From the frame before, the object's mask changes its place or size too much."
+    ),
 }
 """Every finding in words."""
 
-JUDGED = frozenset((Finding.DUPLICATE, Finding.TINY, Finding.RAGGED, Finding.LEAKING, Finding.BOX))
+ALONE = (Finding.DUPLICATE, Finding.TINY, Finding.RAGGED, Finding.LEAKING, Finding.BOX)
+"""What the masks of one picture show."""
+
+FOLLOWED = (Finding.JUMPS,)
+"""What the frames of a video show, besides."""
+
+JUDGED = frozenset((*ALONE, *FOLLOWED))
 """What one field alone can show. Judging it again replaces these and leaves the others."""
 
 COMPARED = frozenset((Finding.ACROSS, Finding.DISAGREES))

@@ -8,21 +8,38 @@ from typing import Any
 
 import numpy as np
 
-from fiftyone_plugin.fields import BOX_IOU, DUPLICATE_OF, DUPLICATES, FINDINGS, RAGGEDNESS, RUN_ID
+from fiftyone_plugin.errors import FieldError
+from fiftyone_plugin.fields import (
+    BOX_IOU,
+    DUPLICATE_OF,
+    DUPLICATES,
+    FINDINGS,
+    GROWTH,
+    RAGGEDNESS,
+    RUN_ID,
+    SHIFT,
+)
 from fiftyone_plugin.quality.batches import (
-    check_detections,
     declare,
     ensure_sizes,
+    frame_numbers,
     iter_batches,
-    root_of,
     sample_ids_of,
     size_of,
+    stopping,
     write_attributes,
 )
 from fiftyone_plugin.quality.findings import JUDGED, Finding
-from fiftyone_plugin.quality.judging import JudgedObject, Judgement, judge_objects
+from fiftyone_plugin.quality.judging import (
+    JudgedObject,
+    Judgement,
+    follow_judged,
+    judge_objects,
+)
+from fiftyone_plugin.quality.places import LabelPlace, place_of
 from fiftyone_plugin.quality.reading import boxes_by_id, read_labels
 from fiftyone_plugin.quality.thresholds import Thresholds
+from fiftyone_plugin.quality.tracking import Tracks
 from fiftyone_plugin.runs import WorkProgress
 
 __all__ = ["ATTRIBUTES", "JudgedReport", "judge_masks", "with_findings"]
@@ -42,6 +59,9 @@ ATTRIBUTES: dict[str, type] = {
 }
 """What is written into labels, and its type."""
 
+OF_FRAMES: dict[str, type] = {**ATTRIBUTES, SHIFT: float, GROWTH: float}
+"""The same for labels of frames."""
+
 
 @dataclass(slots=True, kw_only=True)
 class JudgedReport:
@@ -50,7 +70,7 @@ class JudgedReport:
     Parameters
     ----------
     samples, objects
-        That were judged.
+        That were judged; of videos, their frames are counted as samples.
     findings
         How many objects have each.
     filled
@@ -88,6 +108,9 @@ def judge_masks(
     what it lacks of `area`, `components`, `holes` and `touches_border`. Findings of comparisons
     with other fields stay. Judging again gives the same. Samples without metadata get it.
 
+    Each frame of a video is judged as a picture. Besides, masks of one class and index, or of one
+    instance, are compared with the frame before, and get `shift` and `growth`.
+
     Parameters
     ----------
     collection
@@ -111,36 +134,35 @@ def judge_masks(
         If a field holds no Detections, or an attribute to write exists with another type.
     """
     thresholds = thresholds or Thresholds()
-    dataset = root_of(collection)
-    for name in (label_field, box_field):
-        if name:
-            check_detections(dataset, name)
-    declare(dataset, label_field, ATTRIBUTES)
+    place = place_of(collection, label_field)
+    boxes = place_of(collection, box_field) if box_field else None
+    if boxes is not None and boxes.in_frames != place.in_frames:
+        raise apart(place, boxes)
+    declare(place.dataset, place.field, OF_FRAMES if place.in_frames else ATTRIBUTES)
     ids = sample_ids_of(collection)
-    ensure_sizes(dataset, ids)
-    report = JudgedReport()
-    classes: dict[str, array[float]] = {}
-    fields = [label_field, box_field] if box_field else [label_field]
-    seen = 0
+    if not place.in_frames:
+        ensure_sizes(place.dataset, ids)
+    judging = _Judging(place, boxes.name if boxes else "", thresholds)
+    report = judging.report
+    stop = stopping(report, stop)
+    fields = [place.field, *([boxes.field] if boxes else [])]
     batches = iter_batches(
-        dataset, ids, fields, size=_BATCH, label="Judging masks", progress=progress, stop=stop
+        place.dataset, ids, fields, size=_BATCH, label="Judging masks", progress=progress, stop=stop
     )
     for batch in batches:
-        values = {
-            str(sample["_id"]): _judge(sample, label_field, box_field, thresholds, report, classes)
-            for sample in batch
-        }
-        write_attributes(dataset, label_field, values)
-        seen += _BATCH
-    report.stopped = seen < len(ids)
+        values = {str(document["_id"]): judging.judge(document) for document in batch}
+        write_attributes(place.dataset, place.field, values)
     if not report.stopped:
-        medians = {
-            name: float(np.median(parts))
-            for name, parts in classes.items()
-            if len(parts) >= _FEWEST_OF_CLASS
-        }
-        _find_tiny(dataset, label_field, ids, thresholds, medians, report, progress, stop)
+        _find_tiny(judging, ids, progress, stop)
     return report
+
+
+def apart(place: LabelPlace, other: LabelPlace) -> FieldError:
+    """Two fields that are not in the same documents."""
+    return FieldError(
+        f"Expected two fields of samples or two of frames, found {place.field!r} and "
+        f"{other.field!r}: choose both of one kind."
+    )
 
 
 def with_findings(before: Any, judged: frozenset[Finding], found: set[Finding]) -> list[str]:
@@ -149,33 +171,68 @@ def with_findings(before: Any, judged: frozenset[Finding], found: set[Finding]) 
     return sorted(kept | {finding.value for finding in found})
 
 
-def _judge(
-    sample: Any,
-    label_field: str,
-    box_field: str,
-    thresholds: Thresholds,
-    report: JudgedReport,
-    classes: "dict[str, array[float]]",
-) -> Mapping[str, Mapping[str, Any]]:
-    """What is to be written into the labels of one sample."""
-    size = size_of(sample)
-    if size is None:
-        report.without_size += 1
-        return {}
-    read = read_labels(sample, label_field, size, boxes_by_id(sample, box_field, size))
-    report.samples += 1
-    report.objects += len(read.objects)
-    report.without_mask += read.without_mask
-    report.unreadable += read.unreadable
-    values = {}
-    judged = judge_objects(read.objects, size, thresholds)
-    for item, label, result in zip(read.objects, read.documents, judged, strict=True):
-        classes.setdefault(item.label, array("d")).append(result.shape.filled)
-        report.findings.update(result.findings)
-        measures = _missing(label, result)
-        report.filled += bool(measures)
-        values[item.label_id] = {**measures, **_found(item, label, result)}
-    return values
+class _Judging:
+    """One pass over the documents of a field, video after video and frame after frame.
+
+    Parameters
+    ----------
+    place
+        Where the labels are.
+    box_field
+        The boxes that asked, as the documents name them, or "".
+    thresholds
+        From where on something is a finding.
+    """
+
+    def __init__(self, place: LabelPlace, box_field: str, thresholds: Thresholds) -> None:
+        self.place = place
+        self.thresholds = thresholds
+        self.report = JudgedReport()
+        self._box_field = box_field
+        self._filled: dict[str, array[float]] = {}
+        self._video: Any = None
+        self._tracks = Tracks((), thresholds)
+
+    def judge(self, document: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """What is to be written into the labels of one document."""
+        size, report, name = size_of(document), self.report, self.place.name
+        if size is None:
+            report.without_size += 1
+            return {}
+        read = read_labels(document, name, size, boxes_by_id(document, self._box_field, size))
+        report.samples += 1
+        report.objects += len(read.objects)
+        report.without_mask += read.without_mask
+        report.unreadable += read.unreadable
+        judged = judge_objects(read.objects, size, self.thresholds)
+        if self.place.in_frames:
+            follow_judged(self._followed(document), document["frame_number"], read.objects, judged)
+        values = {}
+        for item, label, result in zip(read.objects, read.documents, judged, strict=True):
+            self._filled.setdefault(item.label, array("d")).append(result.shape.filled)
+            report.findings.update(result.findings)
+            measures = _missing(label, result)
+            report.filled += bool(measures)
+            values[item.label_id] = {**measures, **_found(item, label, result)}
+            if self.place.in_frames:
+                values[item.label_id].update(_jump(result))
+        return values
+
+    def medians(self) -> dict[str, float]:
+        """The part of the picture that the median mask of a class fills."""
+        return {
+            name: float(np.median(parts))
+            for name, parts in self._filled.items()
+            if len(parts) >= _FEWEST_OF_CLASS
+        }
+
+    def _followed(self, document: Mapping[str, Any]) -> Tracks:
+        """The objects of a frame's video so far."""
+        if document["_sample_id"] != self._video:
+            self._video = document["_sample_id"]
+            numbers = frame_numbers([self.place], str(self._video))
+            self._tracks = Tracks(numbers, self.thresholds)
+        return self._tracks
 
 
 def _missing(label: Any, result: Judgement) -> dict[str, Any]:
@@ -207,39 +264,42 @@ def _found(item: JudgedObject, label: Any, result: Judgement) -> dict[str, Any]:
     }
 
 
+def _jump(result: Judgement) -> dict[str, Any]:
+    jump = result.jump
+    return {SHIFT: jump and jump.shift, GROWTH: jump and jump.growth}
+
+
 def _find_tiny(
-    dataset: Any,
-    label_field: str,
+    judging: _Judging,
     ids: list[str],
-    thresholds: Thresholds,
-    medians: Mapping[str, float],
-    report: JudgedReport,
     progress: Callable[[WorkProgress], None] | None,
-    stop: Callable[[], bool] | None,
+    stop: Callable[[], bool],
 ) -> None:
     """The second pass, without masks: those that are tiny for their class."""
-    root = f"{label_field}.detections."
-    paths = ["id", "metadata.height", "metadata.width"]
-    paths += [root + name for name in ("id", "label", "area", FINDINGS)]
-    for start in range(0, len(ids), _LABELS_AT_ONCE):
-        if stop is not None and stop():
-            report.stopped = True
-            return
-        if progress is not None:
-            progress(
-                WorkProgress(
-                    done=start, total=len(ids), objects=report.objects, label="Comparing sizes"
-                )
-            )
+    place, report, medians = judging.place, judging.report, judging.medians()
+    batches = iter_batches(
+        place.dataset,
+        ids,
+        [place.field],
+        size=_LABELS_AT_ONCE,
+        label="Comparing sizes",
+        progress=progress,
+        stop=stop,
+        attributes=("label", "area", FINDINGS),
+    )
+    for batch in batches:
         values: dict[str, dict[str, dict[str, Any]]] = {}
-        part = dataset.select(ids[start : start + _LABELS_AT_ONCE])
-        for sample_id, height, width, *labels in zip(*part.values(paths), strict=True):
-            for label_id, name, area, found in zip(*(each or () for each in labels), strict=True):
-                if not (height and width and area is not None and (name or "") in medians):
+        for document in batch:
+            size = size_of(document)
+            for label in (document.get(place.name) or {}).get("detections") or ():
+                name, area, found = label.get("label") or "", label.get("area"), label.get(FINDINGS)
+                if size is None or area is None or name not in medians:
                     continue
-                small = area / (height * width) < thresholds.tiny_of_class * medians[name or ""]
+                part = area / (size[0] * size[1])
+                small = part < judging.thresholds.tiny_of_class * medians[name]
                 if small and Finding.TINY not in (found or ()):
                     report.findings[Finding.TINY] += 1
                     findings = sorted({*(found or ()), Finding.TINY.value})
-                    values.setdefault(sample_id, {})[label_id] = {FINDINGS: findings}
-        write_attributes(dataset, label_field, values)
+                    one = values.setdefault(str(document["_id"]), {})
+                    one[str(label["_id"])] = {FINDINGS: findings}
+        write_attributes(place.dataset, place.field, values)

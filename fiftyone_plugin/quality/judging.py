@@ -7,11 +7,19 @@ from dataclasses import dataclass, field
 from fiftyone_plugin.quality.findings import Finding
 from fiftyone_plugin.quality.shape import MaskShape, measure_shape
 from fiftyone_plugin.quality.thresholds import Thresholds
+from fiftyone_plugin.quality.tracking import Jump, Track, Tracks
 from sam_plugins.evaluation import Crop, find_duplicates, group_duplicates, shared_pixels
 from sam_plugins.masks import box_iou
 from sam_plugins.types import Size
 
-__all__ = ["Compared", "JudgedObject", "Judgement", "compare_objects", "judge_objects"]
+__all__ = [
+    "Compared",
+    "JudgedObject",
+    "Judgement",
+    "compare_objects",
+    "follow_judged",
+    "judge_objects",
+]
 
 FloatBox = tuple[float, float, float, float]
 
@@ -37,6 +45,8 @@ class JudgedObject:
         Confidence times stability, 0 to 1; of duplicates the one of most worth stays.
     accepted, rejected
         What a curator said. An accepted mask is nobody's duplicate; a rejected one has none.
+    track
+        Which object of a video it is; None where that is not known.
     """
 
     label_id: str
@@ -48,6 +58,7 @@ class JudgedObject:
     worth: float = 1.0
     accepted: bool = False
     rejected: bool = False
+    track: Track | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +77,8 @@ class Judgement:
         Id of the better label, or "".
     duplicates
         How many have this one as their better label.
+    jump
+        What it is beside the frame before, where there is one.
     """
 
     shape: MaskShape
@@ -74,6 +87,7 @@ class Judgement:
     findings: set[Finding] = field(default_factory=set)
     duplicate_of: str = ""
     duplicates: int = 0
+    jump: Jump | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -128,6 +142,17 @@ def judge_objects(
             judged[place].duplicate_of = objects[group.keep].label_id
             judged[place].findings.add(Finding.DUPLICATE)
     return judged
+
+
+def follow_judged(
+    tracks: Tracks, number: int, objects: Sequence[JudgedObject], judged: Sequence[Judgement]
+) -> None:
+    """Add to what was found about the masks of a frame how they differ from the frame before."""
+    shapes = [(item.track, result.shape) for item, result in zip(objects, judged, strict=True)]
+    for result, jump in zip(judged, tracks.look(number, shapes), strict=True):
+        result.jump = jump
+        if jump is not None and jump.found:
+            result.findings.add(Finding.JUMPS)
 
 
 def compare_objects(

@@ -10,6 +10,7 @@ from fiftyone_plugin.fields import PROMPT_ID, REVIEW
 from fiftyone_plugin.geometry import FloatBox, relative_to_pixel_box
 from fiftyone_plugin.labels import mask_of
 from fiftyone_plugin.quality.judging import JudgedObject
+from fiftyone_plugin.quality.tracking import Track
 from sam_plugins.types import Size
 
 __all__ = ["ReadLabels", "StoredMask", "boxes_by_id", "number_of", "read_labels", "stored_mask"]
@@ -19,7 +20,7 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadLabels:
-    """The labels of one sample.
+    """The labels of one sample or frame.
 
     Parameters
     ----------
@@ -65,9 +66,9 @@ def read_labels(
     Parameters
     ----------
     sample
-        As the database has it.
+        A sample or frame as the database has it.
     label_field
-        A field of Detections.
+        A field of Detections, as the document names it.
     size
         (H, W) of its picture.
     given
@@ -97,10 +98,19 @@ def read_labels(
                 worth=_part(label, "confidence") * _part(label, "stability_score"),
                 accepted=label.get(REVIEW) == "accepted",
                 rejected=label.get(REVIEW) == "rejected",
+                track=_track(label),
             )
         )
         documents.append(label)
     return ReadLabels(tuple(objects), tuple(documents), without_mask, unreadable)
+
+
+def _track(label: Document) -> Track | None:
+    """What tells an object from others in a video: class and index, else its instance."""
+    index, instance = label.get("index"), (label.get("instance") or {}).get("_id")
+    if isinstance(index, int) and not isinstance(index, bool):
+        return str(label.get("label")), index
+    return None if instance is None else ("", str(instance))
 
 
 def _documents(sample: Document, field: str) -> list[Document]:

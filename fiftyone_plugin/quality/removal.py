@@ -13,10 +13,10 @@ from typing import Any
 
 from fiftyone_plugin.errors import ReviewError, SampleError
 from fiftyone_plugin.fields import REMOVED_STORE
-from fiftyone_plugin.quality.batches import check_detections, root_of
 from fiftyone_plugin.quality.people import this_user
+from fiftyone_plugin.quality.places import LabelPlace, place_of, root_of
 from fiftyone_plugin.quality.references import LabelRef, by_sample, find_labels
-from fiftyone_plugin.quality.updates import change_sample, push_label
+from fiftyone_plugin.quality.updates import change_labels, push_label
 
 __all__ = ["Removal", "Restored", "list_removals", "purge", "remove_labels", "restore"]
 
@@ -95,13 +95,14 @@ def remove_labels(
         Labels that take over something: from the document as it is, the attributes to set. Each is
         recorded as it was. A sample where one raises a SampleError stays as it is.
     """
-    dataset = root_of(collection)
+    place = place_of(collection, label_field)
+    dataset = place.dataset
     store = _store(dataset)
     removal_id = uuid.uuid4().hex
     changes = changes or {}
     record = Removal(
         removal_id=removal_id,
-        label_field=label_field,
+        label_field=place.field,
         reason=reason,
         removed=0,
         changed=0,
@@ -114,7 +115,7 @@ def remove_labels(
     gone = set(refs)
     for start in range(0, len(samples), _BATCH):
         part = dict(samples[start : start + _BATCH])
-        for sample_id, documents in find_labels(dataset, label_field, part).items():
+        for sample_id, documents in find_labels(dataset, place.field, part).items():
             by_ref = {LabelRef(sample_id, str(each["_id"])): each for each in documents}
             going = [
                 document
@@ -133,8 +134,8 @@ def remove_labels(
             if going or differing:
                 kept = {"removed": going, "changed": [document for document, _ in differing]}
                 store.set(f"{removal_id}/{sample_id}", {"sample_id": sample_id, **kept})
-                _change(dataset, label_field, sample_id, removal_id, differing)
-                _pull(dataset, label_field, sample_id, going, only or {})
+                _change(place, sample_id, removal_id, differing)
+                _pull(place, sample_id, going, only or {})
                 removed += len(going)
                 changed += len(differing)
     record = Removal(**{**asdict(record), "removed": removed, "changed": changed})
@@ -170,7 +171,7 @@ def restore(collection: Any, removal_id: str) -> Restored:
     dataset = root_of(collection)
     store = _store(dataset)
     record = _record(store, removal_id)
-    _ensure_field(dataset, record.label_field)
+    place = _ensured(dataset, record.label_field)
     labels = kept = 0
     for key in _parts(store, removal_id):
         part = store.get(key)
@@ -178,10 +179,10 @@ def restore(collection: Any, removal_id: str) -> Restored:
             continue
         sample_id = part["sample_id"]
         for document in part["removed"]:
-            back = push_label(dataset, record.label_field, sample_id, document)
+            back = push_label(place, sample_id, document)
             labels, kept = labels + back, kept + (not back)
         for document in part["changed"]:
-            back = _put(dataset, record.label_field, sample_id, removal_id, document)
+            back = _put(place, sample_id, removal_id, document)
             labels, kept = labels + back, kept + (not back)
         store.delete(key)
     store.delete(removal_id)
@@ -226,48 +227,41 @@ def _parts(store: Any, removal_id: str) -> list[str]:
 
 
 def _pull(
-    dataset: Any,
-    label_field: str,
-    sample_id: str,
+    place: LabelPlace,
+    holder_id: str,
     documents: Sequence[Mapping[str, Any]],
     only: Mapping[str, Any],
 ) -> None:
     if documents:
         ids = [document["_id"] for document in documents]
-        pulled = {f"{label_field}.detections": {"_id": {"$in": ids}, **only}}
-        change_sample(dataset, sample_id, {"$pull": pulled})
+        change_labels(place, holder_id, {"$pull": {place.path: {"_id": {"$in": ids}, **only}}})
 
 
 def _change(
-    dataset: Any,
-    label_field: str,
-    sample_id: str,
+    place: LabelPlace,
+    holder_id: str,
     removal_id: str,
     changes: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
 ) -> None:
-    path = f"{label_field}.detections"
     for document, values in changes:
         written = {**values, _CHANGED_BY: removal_id}
-        update = {f"{path}.$.{name}": value for name, value in written.items()}
-        there = {path: {"$elemMatch": {"_id": document["_id"]}}}
-        change_sample(dataset, sample_id, {"$set": update}, there)
+        update = {f"{place.path}.$.{name}": value for name, value in written.items()}
+        there = {place.path: {"$elemMatch": {"_id": document["_id"]}}}
+        change_labels(place, holder_id, {"$set": update}, there)
 
 
-def _put(
-    dataset: Any, label_field: str, sample_id: str, removal_id: str, document: Mapping[str, Any]
-) -> bool:
+def _put(place: LabelPlace, holder_id: str, removal_id: str, document: Mapping[str, Any]) -> bool:
     """Put a changed label back unless somebody has changed it since; whether it was put."""
-    path = f"{label_field}.detections"
-    ours = {path: {"$elemMatch": {"_id": document["_id"], _CHANGED_BY: removal_id}}}
-    return change_sample(dataset, sample_id, {"$set": {f"{path}.$": document}}, ours)
+    ours = {place.path: {"$elemMatch": {"_id": document["_id"], _CHANGED_BY: removal_id}}}
+    return change_labels(place, holder_id, {"$set": {f"{place.path}.$": document}}, ours)
 
 
-def _ensure_field(dataset: Any, label_field: str) -> None:
-    """The field is declared: a run that was deleted took it with it."""
+def _ensured(dataset: Any, label_field: str) -> LabelPlace:
+    """The field, declared: a run that was deleted took it with it."""
     import fiftyone as fo
 
-    if not dataset.has_sample_field(label_field):
-        dataset.add_sample_field(
-            label_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
+    if dataset.get_field(label_field) is None:
+        LabelPlace(dataset, label_field).add_field(
+            "", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
         )
-    check_detections(dataset, label_field)
+    return place_of(dataset, label_field)

@@ -43,6 +43,12 @@ class Thresholds:
         Box and mask disagree if the IoU of the given box with the mask's own is lower.
     min_agreement
         Two fields disagree about an object if the best partner's IoU is lower.
+    max_shift
+        From one frame of a video to the next a mask jumps if its middle is farther than so many
+        lengths of it both from where it was and from where its last step would have led.
+    max_growth
+        So does one of more than so many times the area that it had, or less than that part of it,
+        unless it touches the edge of the picture before or after.
 
     Raises
     ------
@@ -68,6 +74,8 @@ class Thresholds:
     max_borders: int = 2
     min_box_iou: float = 0.5
     min_agreement: float = 0.5
+    max_shift: float = 0.5
+    max_growth: float = 2.0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

@@ -9,11 +9,13 @@ from fiftyone_plugin.fields import (
     BOX_IOU,
     DUPLICATES,
     FINDINGS,
+    GROWTH,
     RAGGEDNESS,
     REVIEW,
+    SHIFT,
 )
-from fiftyone_plugin.quality.batches import check_detections
-from fiftyone_plugin.quality.findings import WORDS, Finding
+from fiftyone_plugin.quality.findings import ALONE, COMPARED, FOLLOWED, WORDS, Finding
+from fiftyone_plugin.quality.places import LabelPlace, place_of
 from fiftyone_plugin.quality.thresholds import Thresholds
 
 __all__ = ["check_view_names", "finding_view", "save_view", "save_views", "view_name"]
@@ -32,7 +34,7 @@ def finding_view(dataset: Any, label_field: str, finding: Finding, other_field: 
 
     It follows the dataset: labels that get the finding later are in it, and those that are rejected
     or lose it are not. Duplicates are shown with the better label that they are duplicates of, and
-    what two fields show in both.
+    what two fields show in both. Of a video only the frames that have such labels are in it.
     """
     from fiftyone import ViewField as F
 
@@ -40,14 +42,15 @@ def finding_view(dataset: Any, label_field: str, finding: Finding, other_field: 
     if finding is Finding.DUPLICATE:
         wanted = wanted | (F(DUPLICATES) > 0)
     shown = wanted & (F(REVIEW) != _REJECTED)
+    place = LabelPlace(dataset, label_field)
     fields = [label_field, other_field] if other_field else [label_field]
     view = dataset.view()
     for name in fields:
         view = view.filter_labels(name, shown, only_matches=False)
-    some = F(f"{fields[0]}.detections").length() > 0
+    some = F(place.path).length() > 0
     for name in fields[1:]:
-        some = some | (F(f"{name}.detections").length() > 0)
-    return view.match(some)
+        some = some | (F(LabelPlace(dataset, name).path).length() > 0)
+    return view.match_frames(some) if place.in_frames else view.match(some)
 
 
 def save_views(
@@ -81,11 +84,12 @@ def save_views(
     FieldError
         If a view of such a name exists that somebody else made, or the field was never judged.
     """
-    check_detections(dataset, label_field)
-    wanted = [Finding.ACROSS, Finding.DISAGREES] if other_field else []
-    if dataset.get_field(f"{label_field}.detections.{RAGGEDNESS}") is not None:
-        wanted = [f for f in Finding if f not in (Finding.ACROSS, Finding.DISAGREES)] + wanted
-    if not wanted or dataset.get_field(f"{label_field}.detections.{FINDINGS}") is None:
+    place = place_of(dataset, label_field)
+    alone = [*ALONE, *(FOLLOWED if place.in_frames else ())]
+    wanted = [*alone, *(f for f in Finding if f in COMPARED and other_field)]
+    if place.attribute(RAGGEDNESS) is None:
+        wanted = wanted[len(alone) :]
+    if not wanted or place.attribute(FINDINGS) is None:
         raise FieldError(
             f"Expected the masks of {label_field!r} to be judged before views of them are saved: "
             "run judge_masks first."
@@ -94,9 +98,8 @@ def save_views(
     names = {finding: view_name(label_field, finding) for finding in wanted}
     check_view_names(dataset, names.values())
     numbers = _numbers(thresholds or Thresholds())
-    compared = (Finding.ACROSS, Finding.DISAGREES)
     for finding, name in names.items():
-        other = other_field if finding in compared else ""
+        other = other_field if finding in COMPARED else ""
         description = f"{WORDS[finding].meaning} {numbers[finding]}"
         if other:
             description = f"Compared with {other}: {description}"
@@ -151,4 +154,6 @@ def _numbers(limits: Thresholds) -> dict[Finding, str]:
         Finding.ACROSS: f"IoU of at least {limits.duplicate_iou:g}, or of one class and "
         f"{limits.duplicate_containment:g} of the smaller inside the larger.",
         Finding.DISAGREES: f"IoU ({AGREEMENT}) below {limits.min_agreement:g}.",
+        Finding.JUMPS: f"Over {limits.max_shift:g} lengths ({SHIFT}) from where it was and was "
+        f"heading to, or over {limits.max_growth:g} times larger or smaller ({GROWTH}).",
     }

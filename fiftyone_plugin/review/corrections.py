@@ -15,7 +15,7 @@ from fiftyone_plugin.fields import (
 )
 from fiftyone_plugin.geometry import whole_to_relative_box
 from fiftyone_plugin.masking import measure_mask
-from fiftyone_plugin.quality import change_sample, push_label
+from fiftyone_plugin.quality import LabelPlace, change_labels, push_label
 from sam_plugins import Refined
 from sam_plugins.types import Size
 
@@ -107,7 +107,7 @@ class Corrections:
         self._make_field(field)
         self._labels(field)
         self._remember(field, added.id, None)
-        if not push_label(self._dataset, field, self.sample_id, added.to_dict()):
+        if not push_label(LabelPlace(self._dataset, field), self.sample_id, added.to_dict()):
             raise self._sample_gone()
         return str(added.id)
 
@@ -166,7 +166,7 @@ class Corrections:
         from bson import ObjectId
 
         there = {f"{field}.detections": {"$elemMatch": {"_id": ObjectId(label_id)}}}
-        return change_sample(self._dataset, self.sample_id, update, there)
+        return change_labels(LabelPlace(self._dataset, field), self.sample_id, update, there)
 
     def _labels(self, field: str) -> list[Any]:
         """The labels of a field as they are now."""

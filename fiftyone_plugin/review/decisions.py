@@ -14,12 +14,12 @@ from typing import Any
 from fiftyone_plugin.errors import ReviewError
 from fiftyone_plugin.fields import REVIEW, REVIEW_STEP, REVIEW_TAGS, REVIEWED_BY
 from fiftyone_plugin.quality import (
+    LabelPlace,
     LabelRef,
     by_sample,
-    check_detections,
     declare,
     find_labels,
-    root_of,
+    place_of,
 )
 from fiftyone_plugin.review.history import History, State
 
@@ -91,7 +91,7 @@ def decide(
     collection
         A FiftyOne dataset or view.
     label_field
-        A field of Detections.
+        A field of Detections, of samples or of frames.
     refs
         The labels.
     verdict
@@ -109,11 +109,10 @@ def decide(
     FieldError
         If the field holds no Detections.
     """
-    dataset = root_of(collection)
-    check_detections(dataset, label_field)
-    declare(dataset, label_field, {REVIEW: str, REVIEWED_BY: str, REVIEW_STEP: str})
-    history = History(dataset, label_field, reviewer)
-    before = _states(dataset, label_field, refs)
+    place = place_of(collection, label_field)
+    declare(place.dataset, place.field, {REVIEW: str, REVIEWED_BY: str, REVIEW_STEP: str})
+    history = History(place.dataset, place.field, reviewer)
+    before = _states(place, refs)
     after = None if verdict is Verdict.OPEN else verdict.value
     changing: dict[LabelRef, State] = {}
     held = []
@@ -128,8 +127,8 @@ def decide(
     if changing:
         step = history.begin(verdict.value, changing)
         new = State(review=after, reviewer=reviewer, step=step.step_id)
-        _write(dataset, label_field, {ref: (state, new) for ref, state in changing.items()})
-        now = _states(dataset, label_field, list(changing))
+        _write(place, {ref: (state, new) for ref, state in changing.items()})
+        now = _states(place, list(changing))
         lost = {ref for ref in changing if ref not in now or now[ref].step != step.step_id}
         held += [_sentence(now[ref]) for ref in changing if ref in lost and ref in now]
         history.correct(step, {ref: s for ref, s in changing.items() if ref not in lost})
@@ -151,19 +150,14 @@ def undo(collection: Any, label_field: str, *, reviewer: str) -> Undone:
         If there is none, or all its labels were changed or removed since: then it is struck from
         the history, so that the step before is next.
     """
-    dataset = root_of(collection)
-    check_detections(dataset, label_field)
-    history = History(dataset, label_field, reviewer)
+    place = place_of(collection, label_field)
+    history = History(place.dataset, place.field, reviewer)
     while (step := history.last()) is not None:
-        now = _states(dataset, label_field, list(step.before))
+        now = _states(place, list(step.before))
         standing = {ref: state for ref, state in now.items() if state.step == step.step_id}
         # Written ahead and never carried out, or taken back and not yet struck: nothing to do.
         never = [ref for ref, state in now.items() if state.step == step.before[ref].step]
-        _write(
-            dataset,
-            label_field,
-            {ref: (state, step.before[ref]) for ref, state in standing.items()},
-        )
+        _write(place, {ref: (state, step.before[ref]) for ref, state in standing.items()})
         history.strike(step)
         held = [_sentence(s) for ref, s in now.items() if ref not in standing and ref not in never]
         if standing:
@@ -185,10 +179,10 @@ def _sentence(state: State) -> str:
     return f"It was {state.review} by {state.reviewer or 'somebody'}."
 
 
-def _states(dataset: Any, label_field: str, refs: Sequence[LabelRef]) -> dict[LabelRef, State]:
+def _states(place: LabelPlace, refs: Sequence[LabelRef]) -> dict[LabelRef, State]:
     """What is said of labels now; those that are gone are left out."""
     attributes = (REVIEW, REVIEWED_BY, REVIEW_STEP)
-    found = find_labels(dataset, label_field, by_sample(refs), attributes)
+    found = find_labels(place.dataset, place.field, by_sample(refs), attributes)
     return {
         LabelRef(sample_id, str(label["_id"])): State(*map(label.get, attributes))
         for sample_id, labels in found.items()
@@ -196,12 +190,12 @@ def _states(dataset: Any, label_field: str, refs: Sequence[LabelRef]) -> dict[La
     }
 
 
-def _write(dataset: Any, label_field: str, changes: Mapping[LabelRef, tuple[State, State]]) -> None:
-    """Write states of labels whose step is still the old one, each sample in one update."""
+def _write(place: LabelPlace, changes: Mapping[LabelRef, tuple[State, State]]) -> None:
+    """Write states of labels whose step is still the old one, each document in one update."""
     from bson import ObjectId
     from pymongo import UpdateOne
 
-    path = f"{label_field}.detections"
+    path = place.path
     updates = []
     for sample_id, label_ids in by_sample(changes).items():
         branches = []
@@ -215,8 +209,7 @@ def _write(dataset: Any, label_field: str, changes: Mapping[LabelRef, tuple[Stat
         now = datetime.now(UTC).replace(tzinfo=None)
         pipeline = [{"$set": {path: labels, "last_modified_at": now}}]
         updates.append(UpdateOne({"_id": ObjectId(sample_id)}, pipeline))
-    if updates:
-        dataset._bulk_write(updates, ids=list(by_sample(changes)))
+    place.write(updates, list(by_sample(changes)))
 
 
 def _with(state: State) -> dict[str, Any]:

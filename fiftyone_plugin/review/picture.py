@@ -10,7 +10,7 @@ from PIL import Image as PillowImage
 from scipy import ndimage
 
 from fiftyone_plugin.errors import SampleError
-from fiftyone_plugin.labels import mask_of, open_picture
+from fiftyone_plugin.labels import local_name, mask_of, open_frame, open_picture
 from sam_plugins.types import Box, Image
 
 __all__ = ["drawn_mask", "mask_picture"]
@@ -22,7 +22,9 @@ _LINE = np.array((255, 64, 0), np.float32)
 _OUTSIDE = 0.55
 
 
-def mask_picture(sample: Any, label_field: str, label_id: str) -> str:
+def mask_picture(
+    sample: Any, label_field: str, label_id: str, frame_number: int | None = None
+) -> str:
     """The part of a picture around a mask, with its outline, as a URL that holds the data.
 
     Parameters
@@ -31,15 +33,18 @@ def mask_picture(sample: Any, label_field: str, label_id: str) -> str:
         A FiftyOne sample.
     label_field, label_id
         The Detection.
+    frame_number
+        The frame that has it, of a video.
 
     Raises
     ------
     SampleError
         If the picture or the mask cannot be read, or there is none.
     """
-    found = sample[label_field]
+    holder = sample if frame_number is None else sample.frames[frame_number]
+    found = holder[local_name(label_field)]
     labels = [each for each in (found.detections if found else ()) if each.id == label_id]
-    picture = open_picture(sample)
+    picture = open_picture(sample) if frame_number is None else open_frame(sample, frame_number)
     height, width = picture.shape[:2]
     mask = mask_of(labels[0], (height, width)) if labels else None
     if mask is None:

@@ -9,16 +9,19 @@ from fiftyone_plugin.fields import (
     BOX_IOU,
     DUPLICATE_OF,
     FINDINGS,
+    GROWTH,
     RAGGEDNESS,
     REVIEW,
     REVIEW_TAGS,
+    SHIFT,
 )
-from fiftyone_plugin.quality import LabelRef, check_detections, root_of, shown_labels
+from fiftyone_plugin.quality import LabelRef, aggregate_labels
 from fiftyone_plugin.review.ranking import Ranking
 
 __all__ = ["Counts", "QueueItem", "count_reviews", "next_open"]
 
-_SHOWN = ("confidence", "stability_score", BOX_IOU, AGREEMENT, RAGGEDNESS, "area")
+_SHOWN = ("confidence", "stability_score", BOX_IOU, AGREEMENT, RAGGEDNESS, "area", SHIFT, GROWTH)
+_READ = ("label", REVIEW, FINDINGS, DUPLICATE_OF, *_SHOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,8 @@ class QueueItem:
     ----------
     ref
         Where it is.
+    sample_id, frame_number
+        The sample that shows it, and in which frame of a video; None for a picture.
     label
         Its class, "" if it has none.
     trust
@@ -56,8 +61,10 @@ class QueueItem:
     """
 
     ref: LabelRef
+    sample_id: str
     label: str
     trust: float
+    frame_number: int | None = None
     findings: tuple[str, ...] = ()
     duplicate_of: str = ""
     numbers: Mapping[str, float] = field(default_factory=dict)
@@ -69,6 +76,7 @@ def next_open(
     ranking: Ranking | None = None,
     *,
     without: Iterable[str] = (),
+    only: Iterable[str] | None = None,
     finding: str = "",
     below: float | None = None,
     limit: int = 1,
@@ -76,7 +84,7 @@ def next_open(
     """The open labels that can be trusted least.
 
     It is asked of the database each time, so that it goes on where anybody left off. Labels of
-    equal trust come in the order of their samples.
+    equal trust come in the order of their samples, and of frames.
 
     Parameters
     ----------
@@ -88,6 +96,8 @@ def next_open(
         The order; None means the defaults.
     without
         Ids of labels that are passed over.
+    only
+        Ids of labels; no others then.
     finding
         Only labels with this value of `Finding`.
     below
@@ -102,23 +112,25 @@ def next_open(
     """
     from bson import ObjectId
 
-    check_detections(root_of(collection), label_field)
     wanted: dict[str, Any] = {f"label.{FINDINGS}": finding} if finding else {}
-    passed = [ObjectId(each) for each in without if ObjectId.is_valid(each)]
+    ids = {"$nin": [ObjectId(each) for each in without if ObjectId.is_valid(each)]}
+    if only is not None:
+        ids["$in"] = [ObjectId(each) for each in only if ObjectId.is_valid(each)]
     worst = [
         {
             "$match": {
                 f"label.{REVIEW}": {"$nin": list(REVIEW_TAGS)},
-                "label._id": {"$nin": passed},
+                "label._id": ids,
                 **wanted,
             }
         },
         {"$set": {"trust": (ranking or Ranking()).expression("$label")}},
         {"$match": {} if below is None else {"trust": {"$lt": below}}},
-        {"$sort": {"trust": 1, "sample_id": 1, "label._id": 1}},
+        {"$sort": {"trust": 1, "sample_id": 1, "frame_number": 1, "label._id": 1}},
         {"$limit": min(max(limit, 1), 1000)},
     ]
-    return [_item(document) for document in _aggregate(collection, label_field, worst)]
+    found = aggregate_labels(collection, label_field, _READ, worst)
+    return [_item(document) for document in found]
 
 
 def count_reviews(collection: Any, label_field: str) -> Counts:
@@ -129,31 +141,20 @@ def count_reviews(collection: Any, label_field: str) -> Counts:
     FieldError
         If the field holds no Detections.
     """
-    check_detections(root_of(collection), label_field)
     counting = [{"$group": {"_id": f"$label.{REVIEW}", "count": {"$sum": 1}}}]
-    found = {d["_id"]: d["count"] for d in _aggregate(collection, label_field, counting)}
+    counted = aggregate_labels(collection, label_field, (REVIEW,), counting)
+    found = {each["_id"]: each["count"] for each in counted}
     accepted, rejected = found.pop("accepted", 0), found.pop("rejected", 0)
     return Counts(accepted=accepted, rejected=rejected, open=sum(found.values()))
-
-
-def _aggregate(collection: Any, label_field: str, stages: list[Any]) -> list[dict[str, Any]]:
-    """Run stages over documents of `sample_id` and `label`, one per label, without masks."""
-    names = ("_id", "label", REVIEW, FINDINGS, DUPLICATE_OF, *_SHOWN)
-    path = f"{label_field}.detections"
-    each = {name: f"$$label.{name}" for name in names}
-    labels = {"$map": {"input": f"${path}", "as": "label", "in": each}}
-    start = [
-        {"$project": {"_id": False, "sample_id": "$_id", "label": labels}},
-        {"$unwind": "$label"},
-    ]
-    return list(shown_labels(collection, label_field)._aggregate(post_pipeline=[*start, *stages]))
 
 
 def _item(document: Mapping[str, Any]) -> QueueItem:
     label = document["label"]
     numbers = {name: float(label[name]) for name in _SHOWN if _is_number(label.get(name))}
     return QueueItem(
-        ref=LabelRef(str(document["sample_id"]), str(label["_id"])),
+        ref=LabelRef(str(document["holder_id"]), str(label["_id"])),
+        sample_id=str(document["sample_id"]),
+        frame_number=document.get("frame_number"),
         label=str(label.get("label") or ""),
         trust=float(document["trust"]),
         findings=tuple(label.get(FINDINGS) or ()),

@@ -7,11 +7,9 @@ from fiftyone_plugin.fields import REVIEW
 from fiftyone_plugin.quality import (
     LabelRef,
     Removal,
-    check_detections,
+    place_of,
     refs_of,
     remove_labels,
-    root_of,
-    shown_labels,
 )
 
 __all__ = ["find_rejected", "remove_rejected"]
@@ -19,13 +17,9 @@ __all__ = ["find_rejected", "remove_rejected"]
 
 def find_rejected(collection: Any, label_field: str) -> list[LabelRef]:
     """The rejected labels that a FiftyOne dataset or view shows."""
-    from fiftyone import ViewField as F
-
-    check_detections(root_of(collection), label_field)
-    if root_of(collection).get_field(f"{label_field}.detections.{REVIEW}") is None:
+    if place_of(collection, label_field).attribute(REVIEW) is None:
         return []
-    shown = shown_labels(collection, label_field)
-    return refs_of(shown.filter_labels(label_field, F(REVIEW) == "rejected"), label_field)
+    return refs_of(collection, label_field, {REVIEW: "rejected"})
 
 
 def remove_rejected(collection: Any, label_field: str, *, made_by: str = "") -> Removal:

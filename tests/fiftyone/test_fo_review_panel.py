@@ -2,12 +2,12 @@
 
 import base64
 import io
-from typing import Any
 
 import numpy as np
 import operating
 import pytest
 from app_server import link_plugin
+from opened_panel import Opened
 from PIL import Image
 
 from fiftyone_plugin.quality import list_removals, refs_of
@@ -57,53 +57,6 @@ def refused(fiftyone_here):
     from fiftyone.operators.executor import ExecutionError
 
     return ExecutionError
-
-
-def fiftyone_labels():
-    import fiftyone as fo
-
-    return fo.Detections
-
-
-class Opened:
-    """A panel as the App keeps it: its state comes back with every event."""
-
-    def __init__(self, dataset: Any, view: Any = None) -> None:
-        from fiftyone_plugin.operators.review_panel import ReviewPanel
-
-        self.panel = ReviewPanel()
-        self.dataset, self.view = dataset, view
-        fields = dataset.get_field_schema(embedded_doc_type=fiftyone_labels())
-        self.state: dict[str, Any] = {"settings": {"label_field": "masks"}} if fields else {}
-        self.page: dict[str, Any] = {}
-        self.said: list[tuple[str, Any]] = []
-        self("on_load")
-
-    def __call__(self, method: str) -> "Opened":
-        from fiftyone.operators.executor import ExecutionContext, Executor
-
-        params = {"panel_id": "p", "panel_state": self.state, "__method__": method}
-        request = {"dataset_name": self.dataset.name, "params": params}
-        if self.view is not None:
-            request["view"] = self.view._serialize()
-        executor = Executor()
-        ctx = ExecutionContext(request, executor, operator_uri=f"{PLUGIN}/review_masks")
-        self.panel.execute(ctx)
-        sent = executor._requests
-        self.said = [(each.operator_uri, each.params) for each in sent]
-        (page,) = [params["output"] for name, params in self.said if name == "show_panel_output"]
-        self.page = page["type"]["properties"]
-        return self
-
-    @property
-    def shown(self):
-        return self.state.get("shown")
-
-    def text(self, name):
-        return self.page[name]["default"]
-
-    def disabled(self, name):
-        return self.page["buttons"]["type"]["properties"][name]["view"]["disabled"]
 
 
 def review(dataset):

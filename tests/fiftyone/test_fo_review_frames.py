@@ -1,0 +1,179 @@
+"""Masks of video frames reviewed: the queue, decisions, the panel, and the operators."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import discs
+import numpy as np
+import pytest
+from app_server import link_plugin
+from opened_panel import Opened
+from operating import execute, form
+from PIL import Image
+
+from fiftyone_plugin.errors import ReviewError
+from fiftyone_plugin.quality import refs_of
+from fiftyone_plugin.review import (
+    Verdict,
+    count_reviews,
+    decide,
+    find_rejected,
+    next_open,
+    remove_rejected,
+    undo,
+)
+from fiftyone_plugin.start.plugin_folder import PLUGIN
+
+FIELD = "frames.masks"
+
+
+@pytest.fixture(autouse=True)
+def plugin(fiftyone_here: Any, fiftyone_folder: Path) -> None:
+    link_plugin(fiftyone_folder / "plugins")
+
+
+@pytest.fixture
+def dataset(make_video: Any, fiftyone_here: Any) -> Any:
+    """The true masks of both discs in frames 2, 5 and 9; the later, the less confident."""
+    fo = fiftyone_here
+    made = make_video({})
+    sample = made.first()
+    for number in (2, 5, 9):
+        labels = []
+        for disc in (0, 1):
+            truth = discs.truth(number - 1, disc)
+            rows, columns = np.nonzero(truth)
+            crop = truth[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+            labels.append(
+                fo.Detection(
+                    label="disc",
+                    index=disc,
+                    bounding_box=discs.box(number - 1, disc),
+                    mask=crop,
+                    confidence=1 - number / 10 - disc / 100,
+                    tags=["mine"],
+                )
+            )
+        sample.frames[number] = fo.Frame(masks=fo.Detections(detections=labels))
+    sample.save()
+    made.reload()
+    return made
+
+
+def reviews(dataset: Any) -> list[Any]:
+    return [
+        each["review"] if each.has_field("review") else None
+        for frame in dataset.first().frames.values()
+        for each in frame.masks.detections
+    ]
+
+
+def test_the_queue_goes_through_the_frames_worst_first(dataset: Any) -> None:
+    found = next_open(dataset, FIELD, limit=10)
+    assert [(each.frame_number, round(each.trust, 2)) for each in found] == [
+        (9, 0.09),
+        (9, 0.1),
+        (5, 0.49),
+        (5, 0.5),
+        (2, 0.79),
+        (2, 0.8),
+    ]
+    assert {each.sample_id for each in found} == {dataset.first().id}
+    assert found[0].ref.sample_id == dataset.first().frames[9].id
+    from fiftyone import ViewField as F
+
+    early = dataset.match_frames(F("frame_number") < 6)
+    assert next_open(early, FIELD)[0].frame_number == 5
+    assert count_reviews(early, FIELD).open == 4
+
+
+def test_decisions_of_several_frames_are_one_step_that_can_be_taken_back(dataset: Any) -> None:
+    in_memory = dataset.first().frames[5].masks
+    refs = refs_of(dataset, FIELD)
+    decided = decide(dataset, FIELD, refs[1:4], Verdict.REJECTED, reviewer="ann")
+    assert (decided.changed, decided.gone) == (3, 0)
+    assert reviews(dataset) == [None, "rejected", "rejected", "rejected", None, None]
+    again = dataset.first().frames[5].masks.detections[0]
+    assert again.tags == ["mine", "rejected"]
+    assert in_memory.detections[0].id == again.id
+    bob = decide(dataset, FIELD, refs[1:2], Verdict.ACCEPTED, reviewer="bob")
+    assert (bob.changed, bob.held) == (0, ("It was rejected by ann.",))
+    assert undo(dataset, FIELD, reviewer="ann").verdict == "rejected"
+    assert reviews(dataset) == [None] * 6
+    assert dataset.first().frames[5].masks.detections[0].tags == ["mine"]
+    with pytest.raises(ReviewError, match="found none"):
+        undo(dataset, FIELD, reviewer="ann")
+
+
+def test_rejected_masks_of_frames_leave(dataset: Any) -> None:
+    refs = refs_of(dataset, FIELD)
+    assert find_rejected(dataset, FIELD) == []
+    decide(dataset, FIELD, refs[:2], Verdict.REJECTED, reviewer="ann")
+    assert remove_rejected(dataset, FIELD).removed == 2
+    assert refs_of(dataset, FIELD) == refs[2:]
+    assert list(dataset.first().frames) == [2, 5, 9]
+
+
+def test_the_panel_shows_the_mask_in_its_frame(dataset: Any) -> None:
+    panel = Opened(dataset)
+    assert (panel.shown["frame_number"], panel.shown["label"]) == (9, "disc")
+    assert "frame 9 of its video" in panel.text("about")
+    assert "**6** open" in panel.text("counts")
+    data = base64.b64decode(panel.state["picture"].partition(",")[2])
+    middle = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))[240, 240]
+    assert np.abs(middle - np.array(discs.COLOURS[1], float)).max() < 40
+    panel("accept")
+    assert panel.shown["frame_number"] == 9
+    panel("reject")
+    assert reviews(dataset) == [None] * 4 + ["rejected", "accepted"]
+    panel("skip")
+    assert panel.shown["frame_number"] == 5
+    panel("undo")
+    assert panel.shown["frame_number"] == 9
+    assert reviews(dataset) == [None] * 5 + ["accepted"]
+    assert Opened(dataset).shown["label_id"] == panel.shown["label_id"]
+
+
+def test_the_modal_is_opened_at_the_frame(dataset: Any) -> None:
+    panel = Opened(dataset)("open_in_modal")
+    said = dict(panel.said)
+    sample_id = dataset.first().id
+    assert said["open_sample"]["id"] == sample_id
+    (label,) = said["set_selected_labels"]["labels"]
+    assert (label["frame_number"], label["field"]) == (9, FIELD)
+    assert label["sample_id"] == sample_id
+    assert said["set_frame_number"]["frame_number"] == 9
+
+
+def test_selected_masks_of_frames_are_decided(dataset: Any) -> None:
+    selected = [
+        {
+            "sample_id": dataset.first().id,
+            "frame_number": number,
+            "field": FIELD,
+            "label_id": frame.masks.detections[0].id,
+        }
+        for number, frame in dataset.first().frames.items()
+    ]
+    name = f"{PLUGIN}/accept_selected"
+    notice = form(name, dataset, selected_labels=selected)["count"]["view"]["label"]
+    assert notice == "3 selected masks"
+    assert execute(name, dataset, selected_labels=selected, reviewer="ann")["changed"] == 3
+    assert reviews(dataset) == ["accepted", None] * 3
+    fields = form(f"{PLUGIN}/undo_review", dataset)["label_field"]["type"]["values"]
+    assert fields == [FIELD]
+    execute(f"{PLUGIN}/undo_review", dataset, label_field=FIELD, reviewer="ann")
+    assert reviews(dataset) == [None] * 6
+
+
+def test_the_judging_form_takes_fields_of_frames(dataset: Any) -> None:
+    name = f"{PLUGIN}/judge_masks"
+    assert form(name, dataset)["label_field"]["type"]["values"] == [FIELD]
+    result = execute(name, dataset, label_field=FIELD, max_shift=0.1)
+    assert result["sentences"][0] == "6 masks in 3 frames were judged."
+    assert f"{FIELD}: jumps" in result["views"]
+    panel = Opened(dataset)
+    panel.state["settings"] = {"label_field": FIELD, "finding": "ragged"}
+    assert panel("change").shown is None
