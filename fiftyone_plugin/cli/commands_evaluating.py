@@ -27,6 +27,12 @@ Key = Annotated[
     str,
     typer.Option("--key", help="Keep the result as a FiftyOne run of that name.", metavar="NAME"),
 ]
+Evaluation = Annotated[
+    str,
+    typer.Argument(
+        help="As `sam-plugins fiftyone evaluations DATASET` lists it.", metavar="EVALUATION"
+    ),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Attributes of others may be replaced.")
 ]
@@ -158,3 +164,27 @@ def compare_groups(
         "key": key,
     }
     run(ctx, dataset, view, out, params)
+
+
+@app.command()
+def evaluations(ctx: typer.Context, dataset: Dataset, evaluation: Evaluation = "") -> None:
+    """List the evaluations that are kept of a dataset; with a name, what came out of that one."""
+    from fiftyone_plugin.cli.evaluations import list_all, show
+
+    if evaluation:
+        show(ctx, dataset, evaluation)
+    else:
+        list_all(ctx, dataset)
+
+
+@app.command()
+def delete_evaluation(
+    ctx: typer.Context,
+    dataset: Dataset,
+    evaluation: Evaluation,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete an evaluation: its record, attributes and saved views; masks and labels stay."""
+    from fiftyone_plugin.cli.evaluations import delete
+
+    delete(ctx, dataset, evaluation, yes=yes)

@@ -1,7 +1,7 @@
 """Where the words of commands go: results to standard output, the rest to standard error."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-__all__ = ["as_json", "notes", "print_json", "progress_bar", "say", "table"]
+__all__ = ["as_json", "notes", "print_json", "progress_bar", "say", "show_result", "table"]
 
 
 def as_json(ctx: typer.Context) -> bool:
@@ -34,6 +34,17 @@ def notes() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def show_result(ctx: typer.Context, result: Mapping[str, Any]) -> None:
+    """Write what an evaluation found: its sentences and its table, or JSON."""
+    if as_json(ctx):
+        print_json({key: value for key, value in result.items() if key != "sentences"})
+        return
+    for sentence in result.get("sentences", ()):
+        say(sentence)
+    if result.get("markdown"):
+        say(f"\n{result['markdown']}")
 
 
 def table(rows: Sequence[tuple[str, str]]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from fiftyone_plugin.cli.console import as_json, notes, print_json, progress_bar, say
+from fiftyone_plugin.cli.console import notes, progress_bar, show_result
 from fiftyone_plugin.cli.datasets import open_dataset, open_view
 from fiftyone_plugin.cli.segment import ctrl_c, model_of, open_model
 from fiftyone_plugin.errors import ExchangeError, FieldError
@@ -92,7 +92,7 @@ def _run(ctx: typer.Context, name: str, view: str | None, out: Path | None, job:
             bar.update(line, completed=made.done, total=made.total, description=made.label)
 
         result = job(shown, tell, over.is_set)
-    _show(ctx, result)
+    show_result(ctx, result)
     if out is not None:
         _write(out, result)
     _end(over)
@@ -102,16 +102,6 @@ def _end(over: threading.Event) -> None:
     if over.is_set():
         notes().print("Stopped.")
         raise typer.Exit(_STOPPED)
-
-
-def _show(ctx: typer.Context, result: Mapping[str, Any]) -> None:
-    if as_json(ctx):
-        print_json({key: value for key, value in result.items() if key != "sentences"})
-        return
-    for sentence in result["sentences"]:
-        say(sentence)
-    if result.get("markdown"):
-        say(f"\n{result['markdown']}")
 
 
 def _write(path: Path, result: Mapping[str, Any]) -> None:

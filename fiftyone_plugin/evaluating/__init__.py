@@ -12,7 +12,10 @@ from fiftyone_plugin.evaluating.measures import OF_MODELS, OF_PAIRS, OF_PICTURES
 from fiftyone_plugin.evaluating.mistakes import MEANINGS, MistakeReport, find_label_mistakes
 from fiftyone_plugin.evaluating.prompting import ClickReport, evaluate_prompts
 from fiftyone_plugin.evaluating.records import (
+    Deleted,
+    Record,
     delete_evaluation,
+    find_evaluation,
     list_evaluations,
     load_evaluation,
 )
@@ -32,15 +35,18 @@ __all__ = [
     "WORDS",
     "ClickReport",
     "ClickSettings",
+    "Deleted",
     "GroupReport",
     "GroupSettings",
     "MaskReport",
     "MaskSettings",
     "MistakeReport",
+    "Record",
     "compare_groups",
     "delete_evaluation",
     "evaluate_masks",
     "evaluate_prompts",
+    "find_evaluation",
     "find_label_mistakes",
     "list_evaluations",
     "load_evaluation",

@@ -95,6 +95,7 @@ class GroupReport:
             ],
             "notes": list(self.notes),
             "stopped": self.stopped,
+            "sentences": list(self.sentences),
             "markdown": self.to_markdown(),
             "csv": self.to_csv(),
         }

@@ -125,6 +125,7 @@ class MaskReport:
             "written": {name: list(names) for name, names in self.written.items()},
             "views": list(self.views),
             "stopped": self.stopped,
+            "sentences": list(self.sentences),
             "markdown": self.to_markdown(),
         }
 

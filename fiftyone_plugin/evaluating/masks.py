@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fiftyone_plugin.evaluating.mask_report import ClassRow, MaskReport
@@ -10,6 +10,7 @@ from fiftyone_plugin.evaluating.matching import boundary_iou_of, pair_objects
 from fiftyone_plugin.evaluating.reading import Counts, ReadSample, open_source
 from fiftyone_plugin.evaluating.records import (
     Record,
+    attributes_of_others,
     begin,
     check_attributes,
     check_key,
@@ -111,6 +112,7 @@ def evaluate_masks(
     check_key(dataset, record.key, record.kind, overwrite=overwrite)
     check_attributes(dataset, record.key, record.writes, overwrite=overwrite)
     check_view_names(dataset, record.views)
+    record = replace(record, found=attributes_of_others(dataset, record.writes))
     names = {suffix: f"{settings.attributes}_{suffix}" for suffix in _SUFFIXES}
     if settings.attributes:
         for name in source.fields:

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fiftyone_plugin.evaluating.reading import Counts, ReadSample, open_source
 from fiftyone_plugin.evaluating.records import (
     Record,
+    attributes_of_others,
     begin,
     check_attributes,
     check_key,
@@ -90,6 +91,7 @@ class MistakeReport:
             "views": list(self.views),
             "notes": list(self.notes),
             "stopped": self.stopped,
+            "sentences": list(self.sentences),
         }
 
     @property
@@ -159,6 +161,7 @@ def find_label_mistakes(
     check_key(dataset, record.key, record.kind, overwrite=overwrite)
     check_attributes(dataset, "", _not_ours(dataset, record), overwrite=overwrite)
     check_view_names(dataset, record.views)
+    record = replace(record, found=attributes_of_others(dataset, record.writes))
     for name in source.fields:
         declare(dataset, name, {**_WRITTEN, REVIEW: str})
     begin(dataset, record)

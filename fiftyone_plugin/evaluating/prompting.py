@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fiftyone_plugin.errors import SampleError
@@ -15,6 +15,7 @@ from fiftyone_plugin.evaluating.mask_report import (
 from fiftyone_plugin.evaluating.reading import Counts, Document, Source, open_source, read_objects
 from fiftyone_plugin.evaluating.records import (
     Record,
+    attributes_of_others,
     begin,
     check_attributes,
     check_key,
@@ -160,6 +161,7 @@ class ClickReport:
             "notes": list(self.notes),
             "written": list(self.written),
             "stopped": self.stopped,
+            "sentences": list(self.sentences),
             "markdown": self.to_markdown(),
         }
 
@@ -232,6 +234,7 @@ def evaluate_prompts(
     record = _record(key, truth_field, segmenter, settings)
     check_key(source.dataset, record.key, record.kind, overwrite=overwrite)
     check_attributes(source.dataset, record.key, record.writes, overwrite=overwrite)
+    record = replace(record, found=attributes_of_others(source.dataset, record.writes))
     names = tuple(record.writes.get(truth_field, ()))
     if names:
         declare(source.dataset, truth_field, dict.fromkeys(names, float))

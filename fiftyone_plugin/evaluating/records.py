@@ -10,14 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fiftyone_plugin.errors import FieldError, RunError
+from fiftyone_plugin.quality import delete_views
+from fiftyone_plugin.runs import fields_locked
 
 __all__ = [
     "METHOD",
+    "Deleted",
     "Record",
+    "attributes_of_others",
     "begin",
     "check_attributes",
     "check_key",
     "delete_evaluation",
+    "find_evaluation",
     "finish",
     "list_evaluations",
     "load_evaluation",
@@ -44,6 +49,8 @@ class Record:
         As JSON values.
     writes
         Attributes that it writes into labels, by field.
+    found
+        Those of them that somebody else had made before, by field: they stay when it is deleted.
     views
         Names of the views that it saves.
     """
@@ -53,7 +60,27 @@ class Record:
     fields: Mapping[str, str]
     settings: Mapping[str, Any]
     writes: Mapping[str, list[str]] = field(default_factory=dict)
+    found: Mapping[str, list[str]] = field(default_factory=dict)
     views: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What the deletion of an evaluation took away, and what it left.
+
+    Parameters
+    ----------
+    attributes
+        Paths of attributes that are gone from the labels.
+    views
+        Names of saved views that are gone.
+    kept
+        Paths that the evaluation wrote to and that stay: others had made them before, or use them.
+    """
+
+    attributes: list[str]
+    views: list[str]
+    kept: list[str]
 
 
 def list_evaluations(dataset: Any) -> list[Record]:
@@ -61,6 +88,28 @@ def list_evaluations(dataset: Any) -> list[Record]:
     dataset.reload()
     found = [_read(dataset, key) for key in dataset.list_runs(method=METHOD)]
     return [record for record in found if record is not None]
+
+
+def find_evaluation(dataset: Any, key: str) -> Record:
+    """The evaluation of a name.
+
+    Raises
+    ------
+    RunError
+        If there is none, or it is one of FiftyOne's own.
+    """
+    records = {record.key: record for record in list_evaluations(dataset)}
+    if key in records:
+        return records[key]
+    if key in dataset.list_evaluations():
+        raise RunError(
+            f"Expected an evaluation of sam-plugins, found {key!r}, one of FiftyOne's own: look "
+            "at it in FiftyOne's panel Model Evaluation; dataset.delete_evaluation deletes it."
+        )
+    raise RunError(
+        f"Expected an evaluation of {dataset.name!r}, found no {key!r}; there are: "
+        f"{', '.join(records) or 'none'}."
+    )
 
 
 def load_evaluation(dataset: Any, key: str) -> dict[str, Any]:
@@ -71,12 +120,7 @@ def load_evaluation(dataset: Any, key: str) -> dict[str, Any]:
     RunError
         If there is none of that name, or it did not come to its end.
     """
-    known = [record.key for record in list_evaluations(dataset)]
-    if key not in known:
-        raise RunError(
-            f"Expected an evaluation of {dataset.name!r}, found no {key!r}; there are: "
-            f"{', '.join(known) or 'none'}."
-        )
+    find_evaluation(dataset, key)
     results = dataset.load_run_results(key, cache=False)
     content = getattr(results, "content", None)
     if not isinstance(content, dict):
@@ -127,16 +171,10 @@ def check_attributes(
         given.
     """
     records = list_evaluations(dataset) if writes else []
-    own = {
-        (name, attribute)
-        for record in records
-        if record.key == key
-        for name, attributes in record.writes.items()
-        for attribute in attributes
-    }
+    own = _pairs(record.writes for record in records if record.key == key)
     for name, attributes in writes.items():
         for attribute in attributes:
-            path = f"{name}.detections.{attribute}"
+            path = _path(name, attribute)
             if overwrite or (name, attribute) in own or dataset.get_field(path) is None:
                 continue
             raise FieldError(
@@ -145,17 +183,36 @@ def check_attributes(
             )
 
 
+def attributes_of_others(dataset: Any, writes: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Those of the attributes that somebody else made, by field; for a record's `found`.
+
+    To be asked before they are declared. What an evaluation has found before it wrote stays
+    somebody else's, however often it writes.
+    """
+    records = list_evaluations(dataset) if writes else []
+    ours = _pairs(record.writes for record in records)
+    theirs = _pairs(record.found for record in records)
+    there = {pair for pair in _pairs([writes]) if dataset.get_field(_path(*pair)) is not None}
+    return _by_field(there - (ours - theirs))
+
+
 def begin(dataset: Any, record: Record) -> None:
-    """Write the record of an evaluation that is about to write; nothing without a name."""
+    """Write the record of an evaluation that is about to write; nothing without a name.
+
+    What one of the same name has written before stays its own, to be deleted with it.
+    """
     if not record.key:
         return
+    before = _read(dataset, record.key) if record.key in dataset.list_runs() else None
+    both = [record] if before is None else [before, record]
     config = dataset.init_run(
         method=METHOD,
         kind=record.kind,
         fields=dict(record.fields),
         settings=dict(record.settings),
-        writes={name: list(attributes) for name, attributes in record.writes.items()},
-        views=list(record.views),
+        writes=_by_field(_pairs(each.writes for each in both)),
+        found=_by_field(_pairs(each.found for each in both)),
+        views=list(dict.fromkeys(name for each in both for name in each.views)),
     )
     dataset.register_run(record.key, config, overwrite=True)
 
@@ -167,41 +224,56 @@ def finish(dataset: Any, key: str, content: Mapping[str, Any]) -> None:
         dataset.save_run_results(key, results, cache=False)
 
 
-def delete_evaluation(dataset: Any, key: str) -> Record:
+def delete_evaluation(dataset: Any, key: str) -> Deleted:
     """Delete an evaluation: its attributes, saved views and record. Masks and labels stay.
+
+    So do attributes that others had made before it wrote to them, that another evaluation writes
+    as well, FiftyOne's own included, and views that somebody saved in the place of its own.
 
     Raises
     ------
     RunError
-        If there is none of that name.
+        If there is none of that name, or it is one of FiftyOne's own.
     """
-    records = {record.key: record for record in list_evaluations(dataset)}
-    if key not in records:
-        raise RunError(
-            f"Expected an evaluation of {dataset.name!r}, found no {key!r}; there are: "
-            f"{', '.join(records) or 'none'}."
-        )
-    record = records.pop(key)
-    shared = {
-        (name, attribute)
-        for other in records.values()
-        for name, attributes in other.writes.items()
-        for attribute in attributes
-    }
-    for name in record.views:
-        if dataset.has_saved_view(name):
-            dataset.delete_saved_view(name)
-    paths = [
-        f"{name}.detections.{attribute}"
-        for name, attributes in record.writes.items()
-        for attribute in attributes
-        if (name, attribute) not in shared
-        and dataset.get_field(f"{name}.detections.{attribute}") is not None
-    ]
-    if paths:
-        dataset.delete_sample_fields(paths)
+    record = find_evaluation(dataset, key)
+    others = [each for each in list_evaluations(dataset) if each.key != key]
+    used = {_path(*pair) for pair in _pairs(each.writes for each in others)}
+    used |= {_path(*pair) for pair in _pairs([record.found])} | _paths_of_fiftyone(dataset)
+    written = sorted(_path(*pair) for pair in _pairs([record.writes]))
+    views = delete_views(dataset, record.views)
+    with fields_locked(dataset):
+        there = [path for path in written if dataset.get_field(path) is not None]
+        gone = [path for path in there if path not in used]
+        if gone:
+            dataset.delete_sample_fields(gone)
     dataset.delete_run(key)
-    return record
+    return Deleted(gone, views, [path for path in there if path in used])
+
+
+def _pairs(written: Iterable[Mapping[str, Iterable[str]]]) -> set[tuple[str, str]]:
+    """(field, attribute) of attributes by field."""
+    return {(name, each) for one in written for name, names in one.items() for each in names}
+
+
+def _by_field(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The same, by field again."""
+    written: dict[str, list[str]] = {}
+    for name, attribute in sorted(pairs):
+        written.setdefault(name, []).append(attribute)
+    return written
+
+
+def _path(name: str, attribute: str) -> str:
+    return f"{name}.detections.{attribute}"
+
+
+def _paths_of_fiftyone(dataset: Any) -> set[str]:
+    """What FiftyOne's own evaluations have written into labels."""
+    paths: set[str] = set()
+    for key in dataset.list_evaluations():
+        method = dataset.get_evaluation_info(key).config.build()
+        paths.update(method.get_fields(dataset, key))
+    return paths
 
 
 def or_none(value: float) -> float | None:
@@ -220,6 +292,10 @@ def _read(dataset: Any, key: str) -> Record | None:
             fields=dict(config.fields),
             settings=dict(config.settings),
             writes={str(name): list(names) for name, names in dict(config.writes).items()},
+            found={
+                str(name): list(names)
+                for name, names in dict(getattr(config, "found", None) or {}).items()
+            },
             views=tuple(config.views),
         )
     except (AttributeError, TypeError, ValueError):

@@ -32,6 +32,7 @@ MODULES = (
     "fiftyone_plugin.operators.evaluate_prompts",
     "fiftyone_plugin.operators.find_mistakes",
     "fiftyone_plugin.operators.compare_groups",
+    "fiftyone_plugin.operators.manage_evaluations",
 )
 """Each has a list `OPERATORS` of Operator and Panel classes."""
 

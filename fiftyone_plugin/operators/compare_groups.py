@@ -185,7 +185,7 @@ def compared(
         progress=progress,
         stop=stop,
     )
-    return parts.with_table(report.sentences, report.to_json())
+    return report.to_json()
 
 
 OPERATORS = [CompareGroups]

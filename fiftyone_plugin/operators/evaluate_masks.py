@@ -109,7 +109,7 @@ def evaluated(
         progress=progress,
         stop=stop,
     )
-    return parts.with_table(report.sentences, report.to_json())
+    return report.to_json()
 
 
 OPERATORS = [EvaluateMasks]

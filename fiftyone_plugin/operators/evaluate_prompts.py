@@ -93,7 +93,7 @@ def asked(
         progress=progress,
         stop=stop,
     )
-    return parts.with_table(report.sentences, report.to_json())
+    return report.to_json()
 
 
 OPERATORS = [EvaluatePrompts]

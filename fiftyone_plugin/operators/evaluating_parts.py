@@ -7,7 +7,7 @@ from fiftyone.operators import types
 
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.operators import form
-from fiftyone_plugin.operators.sentences import add_sentences, sentences
+from fiftyone_plugin.operators.sentences import add_sentences
 
 __all__ = [
     "add_attributes",
@@ -17,7 +17,6 @@ __all__ = [
     "add_table",
     "field_of",
     "text_of",
-    "with_table",
 ]
 
 _MARKDOWN = "markdown"
@@ -92,13 +91,8 @@ def text_of(params: Mapping[str, Any], name: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def with_table(said: Any, content: Mapping[str, Any]) -> dict[str, Any]:
-    """A result of sentences and a table; `content` is JSON with the table under "markdown"."""
-    return sentences(*said, **content)
-
-
 def add_table(outputs: Any, result: Mapping[str, Any]) -> None:
-    """What a result of `with_table` says, and its table."""
+    """What a report as JSON says, and its table."""
     add_sentences(outputs, result)
     if result.get(_MARKDOWN):
         outputs.str(

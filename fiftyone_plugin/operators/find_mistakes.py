@@ -8,7 +8,7 @@ from fiftyone.operators import types
 from fiftyone_plugin.evaluating import find_label_mistakes, mistake_settings
 from fiftyone_plugin.operators import evaluating_parts as parts
 from fiftyone_plugin.operators.form_operator import FormOperator
-from fiftyone_plugin.operators.sentences import add_masks_field, sentences
+from fiftyone_plugin.operators.sentences import add_masks_field
 from fiftyone_plugin.runs import Stop, Tell
 from sam_plugins.evaluation import MistakeSettings
 
@@ -86,7 +86,7 @@ def searched(
         progress=progress,
         stop=stop,
     )
-    return sentences(*report.sentences, **report.to_json())
+    return report.to_json()
 
 
 OPERATORS = [FindMistakes]

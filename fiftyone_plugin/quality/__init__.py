@@ -41,6 +41,7 @@ from fiftyone_plugin.quality.thresholds import Thresholds
 from fiftyone_plugin.quality.updates import change_labels, push_label
 from fiftyone_plugin.quality.views import (
     check_view_names,
+    delete_views,
     finding_view,
     save_view,
     save_views,
@@ -66,6 +67,7 @@ __all__ = [
     "compare_fields",
     "declare",
     "delete_duplicates",
+    "delete_views",
     "ensure_sizes",
     "find_found",
     "find_labels",

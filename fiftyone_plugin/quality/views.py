@@ -18,7 +18,14 @@ from fiftyone_plugin.quality.findings import ALONE, COMPARED, FOLLOWED, WORDS, F
 from fiftyone_plugin.quality.places import LabelPlace, place_of
 from fiftyone_plugin.quality.thresholds import Thresholds
 
-__all__ = ["check_view_names", "finding_view", "save_view", "save_views", "view_name"]
+__all__ = [
+    "check_view_names",
+    "delete_views",
+    "finding_view",
+    "save_view",
+    "save_views",
+    "view_name",
+]
 
 _SIGNATURE = "Made by sam-plugins."
 _REJECTED = "rejected"
@@ -122,6 +129,20 @@ def save_view(dataset: Any, name: str, view: Any, description: str) -> None:
     """Save a view that is known as ours, in place of one that was saved before."""
     signed = f"{description} {_SIGNATURE}"
     dataset.save_view(name, view, description=signed, overwrite=True)
+
+
+def delete_views(dataset: Any, names: Iterable[str]) -> list[str]:
+    """Delete saved views that are ours; those that somebody else saved under such a name stay.
+
+    Returns
+    -------
+    Names of those that are gone.
+    """
+    ours = [name for name in names if dataset.has_saved_view(name)]
+    ours = [name for name in ours if not _somebody_elses(dataset, name)]
+    for name in ours:
+        dataset.delete_saved_view(name)
+    return ours
 
 
 def _declare_review(dataset: Any, fields: list[str]) -> None:
