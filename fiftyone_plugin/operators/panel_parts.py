@@ -91,13 +91,16 @@ def add_counts(panel: Any, counts: Counts, some: bool) -> None:
         panel.view("done", types.Notice(label=text))
 
 
-def add_item(panel: Any, shown: Mapping[str, Any], problem: str) -> None:
-    """One mask: its picture, class, numbers, and what speaks against it."""
+def add_item(
+    panel: Any, shown: Mapping[str, Any], problem: str, seconds: float | None = None
+) -> None:
+    """One mask: its picture, class, numbers, what speaks against it; and when a video shows it."""
     if problem:
         panel.view("no_picture", types.Warning(label=problem))
     else:
         panel.img("picture", height="260px", alt_text="The mask on its picture")
     frame = f", frame {shown['frame_number']} of its video" if shown["frame_number"] else ""
+    frame += "" if seconds is None else f" (at {seconds:.2f} s)"
     lines = [f"**{_plain(shown['label'] or 'no class')}**{frame}: trust {shown['trust']:.2f}", ""]
     known = {Finding(each) for each in shown["findings"] if each in tuple(Finding)}
     lines += [f"- **{WORDS[finding].view}**: {WORDS[finding].meaning}" for finding in sorted(known)]

@@ -20,6 +20,7 @@ from fiftyone_plugin.review import (
     decide,
     mask_picture,
     next_open,
+    seconds_of,
     undo,
 )
 from sam_plugins.errors import SamPluginsError
@@ -110,12 +111,14 @@ class ReviewPanel(foo.Panel):
         self._show_next(ctx, first=undone.labels[0])
 
     def open_in_modal(self, ctx: Any) -> None:
-        """Open the sample with the mask selected."""
+        """Open the sample with the mask selected.
+
+        FiftyOne 1.22 has no way to begin a video at a frame, so the panel says where it is.
+        """
         shown = ctx.panel.get_state("shown")
         if shown:
             ctx.ops.open_sample(id=shown["sample_id"])
             self._select(ctx, shown)
-            self._turn_to_frame(ctx, shown)
 
     def _decide(self, ctx: Any, verdict: Verdict) -> None:
         settings = Settings.of(ctx)
@@ -147,16 +150,18 @@ class ReviewPanel(foo.Panel):
             ctx.panel.set_state({"shown": None, "message": str(error)})
             return
         ctx.panel.set_state("shown", item and _state_of(item))
-        url, problem = "", ""
+        url, problem, seconds = "", "", None
         if item is not None:
             try:
                 sample = ctx.dataset[item.sample_id]
                 field = Settings.of(ctx).label_field
+                seconds = seconds_of(sample, item.frame_number)
                 url = mask_picture(sample, field, item.ref.label_id, item.frame_number)
             except (KeyError, SamPluginsError) as error:
                 problem = str(error)
             if ctx.panel.get_state("follow"):
                 self.open_in_modal(ctx)
+        ctx.panel.set_state("seconds", seconds)
         ctx.panel.set_state("picture_problem", problem)
         ctx.panel.set_state("picture", url)
 
@@ -182,13 +187,6 @@ class ReviewPanel(foo.Panel):
         if shown["frame_number"] is not None:
             label["frame_number"] = shown["frame_number"]
         ctx.ops.set_selected_labels([{**label, "field": Settings.of(ctx).label_field}])
-
-    def _turn_to_frame(self, ctx: Any, shown: Mapping[str, Any]) -> None:
-        """Have the modal show the frame of a video that the mask is in."""
-        if shown["frame_number"] is not None:
-            timeline = f"timeline-{shown['sample_id']}"
-            said = {"timeline_name": timeline, "frame_number": shown["frame_number"]}
-            ctx.trigger("set_frame_number", said)
 
     def render(self, ctx: Any) -> Any:
         """The panel: how far it is, buttons, the mask and what is known of it, and settings."""
@@ -234,7 +232,8 @@ class ReviewPanel(foo.Panel):
             disabled=nothing,
         )
         if shown:
-            add_item(panel, shown, ctx.panel.get_state("picture_problem") or "")
+            problem = ctx.panel.get_state("picture_problem") or ""
+            add_item(panel, shown, problem, ctx.panel.get_state("seconds"))
         add_settings(panel, ctx, settings, self.change)
         return types.Property(panel, view=types.GridView(orientation="vertical", gap=1, px=2))
 

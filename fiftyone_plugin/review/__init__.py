@@ -3,7 +3,7 @@
 from fiftyone_plugin.review.corrections import Corrections, detections_fields
 from fiftyone_plugin.review.decisions import Decided, Undone, Verdict, decide, undo
 from fiftyone_plugin.review.history import History
-from fiftyone_plugin.review.picture import mask_picture
+from fiftyone_plugin.review.picture import mask_picture, seconds_of
 from fiftyone_plugin.review.prompts import read_interaction
 from fiftyone_plugin.review.queue import Counts, QueueItem, count_reviews, next_open
 from fiftyone_plugin.review.ranking import Ranking
@@ -37,6 +37,7 @@ __all__ = [
     "next_open",
     "read_interaction",
     "remove_rejected",
+    "seconds_of",
     "shared_reprompter",
     "undo",
 ]

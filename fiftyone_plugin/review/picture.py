@@ -13,7 +13,7 @@ from fiftyone_plugin.errors import SampleError
 from fiftyone_plugin.labels import local_name, mask_of, open_frame, open_picture
 from sam_plugins.types import Box, Image
 
-__all__ = ["drawn_mask", "mask_picture"]
+__all__ = ["drawn_mask", "mask_picture", "seconds_of"]
 
 _MARGIN = 0.5
 _LEAST_MARGIN = 24
@@ -52,6 +52,12 @@ def mask_picture(
     file = io.BytesIO()
     PillowImage.fromarray(drawn_mask(picture, *mask)).save(file, "PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def seconds_of(sample: Any, frame_number: int | None) -> float | None:
+    """When FiftyOne's player shows a frame of a video; None where its metadata does not say."""
+    rate = getattr(sample["metadata"], "frame_rate", None)
+    return (frame_number - 1) / rate if frame_number and rate else None
 
 
 def drawn_mask(picture: Image, crop: NDArray[np.bool_], box: Box) -> NDArray[np.uint8]:

@@ -151,6 +151,47 @@ def make_video(fiftyone_here: Any, film: str) -> Iterator[Any]:
 
 
 @pytest.fixture
+def masked_film(make_video: Any, fiftyone_here: Any, film: str) -> Callable[..., Any]:
+    """``masked_film(numbers)``: the true masks of both discs in some frames of a video.
+
+    Field `masks` of its frames: label "disc", index, a tag, and less confidence in later frames.
+    """
+    fo = fiftyone_here
+    import discs
+
+    def mask(number: int, disc: int) -> Any:
+        truth = discs.truth(number - 1, disc)
+        rows, columns = np.nonzero(truth)
+        return fo.Detection(
+            label="disc",
+            index=disc,
+            bounding_box=discs.box(number - 1, disc),
+            mask=truth[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1],
+            confidence=1 - number / 10 - disc / 100,
+            tags=["mine"],
+        )
+
+    def make(numbers: tuple[int, ...], path: str = film) -> Any:
+        dataset = make_video({}, path)
+        sample = dataset.first()
+        sample.metadata = fo.VideoMetadata(
+            frame_width=discs.WIDTH,
+            frame_height=discs.HEIGHT,
+            frame_rate=10.0,
+            duration=discs.FRAMES / 10,
+            total_frame_count=discs.FRAMES,
+        )
+        for number in numbers:
+            labels = [mask(number, disc) for disc in (0, 1)]
+            sample.frames[number] = fo.Frame(masks=fo.Detections(detections=labels))
+        sample.save()
+        dataset.reload()
+        return dataset
+
+    return make
+
+
+@pytest.fixture
 def known(make_dataset: Callable[..., Any], fiftyone_here: Any) -> Callable[..., Any]:
     """``known(truths, predictions)``: rows of `rectangles` per sample: fields `truth`, `sam`."""
 

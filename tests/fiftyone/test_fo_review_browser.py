@@ -2,10 +2,11 @@
 
 import re
 
+import discs
 import numpy as np
 import pytest
 
-from fiftyone_plugin.quality import judge_masks
+from fiftyone_plugin.quality import Thresholds, judge_masks, save_views
 from fiftyone_plugin.review import count_reviews
 
 
@@ -32,17 +33,23 @@ def dataset(make_dataset, fiftyone_here):
     return made
 
 
-def test_a_curator_reviews_masks_in_the_panel(page, app, dataset, shots):
+def open_panel(page, address):
+    """Open the review panel beside the grid; the button that accepts, and errors as they come."""
     errors = []
     page.set_default_timeout(25_000)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(app.dataset_url(dataset))
+    page.goto(address)
     page.wait_for_selector("[data-cy=looker]")
     page.get_by_role("button", name="Dismiss").click()  # FiftyOne's advertisement
     page.click("[data-cy=new-panel-btn]")
     page.click("[data-cy=new-panel-option-review_masks]")
     accept = page.get_by_role("button", name="Accept")
     accept.wait_for()
+    return accept, errors
+
+
+def test_a_curator_reviews_masks_in_the_panel(page, app, dataset, shots):
+    accept, errors = open_panel(page, app.dataset_url(dataset))
     page.get_by_text("4 open").wait_for()
     picture = page.locator("img[src^='data:image/png']")
     picture.wait_for()
@@ -66,4 +73,27 @@ def test_a_curator_reviews_masks_in_the_panel(page, app, dataset, shots):
     page.wait_for_selector("[data-cy=modal-looker-container]")
     page.screenshot(path=shots / "review-panel-modal.png")
     assert count_reviews(dataset, "masks").rejected == 0
+    assert errors == []
+
+
+def test_a_curator_reviews_masks_of_a_video(page, app, masked_film, shots, tmp_path):
+    """A browser plays WebM; the views of findings are asked for frames by the App's own server."""
+    path = discs.write_video(
+        tmp_path / "discs.webm", map(discs.picture, range(discs.FRAMES)), "VP80"
+    )
+    dataset = masked_film((2, 5, 9), path)
+    judge_masks(dataset, "frames.masks", Thresholds(max_shift=0.1))
+    save_views(dataset, "frames.masks")
+    accept, errors = open_panel(page, app.dataset_url(dataset))
+    page.get_by_text("6 open").wait_for()
+    page.get_by_text("frame 9 of its video").wait_for()
+    page.locator("img[src^='data:image/png']").wait_for()
+    accept.click()
+    page.get_by_text("5 open").wait_for()
+    page.get_by_role("button", name=re.compile("Open in modal")).click()
+    page.wait_for_selector("[data-cy=modal-looker-container]")
+    page.screenshot(path=shots / "review-panel-video.png")
+    assert count_reviews(dataset, "frames.masks").accepted == 1
+    page.goto(app.dataset_url(dataset) + "?view=frames-masks-duplicates")
+    page.get_by_text("0 samples").wait_for()
     assert errors == []

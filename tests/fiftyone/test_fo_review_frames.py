@@ -35,31 +35,9 @@ def plugin(fiftyone_here: Any, fiftyone_folder: Path) -> None:
 
 
 @pytest.fixture
-def dataset(make_video: Any, fiftyone_here: Any) -> Any:
-    """The true masks of both discs in frames 2, 5 and 9; the later, the less confident."""
-    fo = fiftyone_here
-    made = make_video({})
-    sample = made.first()
-    for number in (2, 5, 9):
-        labels = []
-        for disc in (0, 1):
-            truth = discs.truth(number - 1, disc)
-            rows, columns = np.nonzero(truth)
-            crop = truth[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-            labels.append(
-                fo.Detection(
-                    label="disc",
-                    index=disc,
-                    bounding_box=discs.box(number - 1, disc),
-                    mask=crop,
-                    confidence=1 - number / 10 - disc / 100,
-                    tags=["mine"],
-                )
-            )
-        sample.frames[number] = fo.Frame(masks=fo.Detections(detections=labels))
-    sample.save()
-    made.reload()
-    return made
+def dataset(masked_film: Any) -> Any:
+    """The later the frame, the less confident."""
+    return masked_film((2, 5, 9))
 
 
 def reviews(dataset: Any) -> list[Any]:
@@ -136,7 +114,7 @@ def test_the_panel_shows_the_mask_in_its_frame(dataset: Any) -> None:
     assert Opened(dataset).shown["label_id"] == panel.shown["label_id"]
 
 
-def test_the_modal_is_opened_at_the_frame(dataset: Any) -> None:
+def test_the_modal_is_opened_with_the_mask_of_the_frame_selected(dataset: Any) -> None:
     panel = Opened(dataset)("open_in_modal")
     said = dict(panel.said)
     sample_id = dataset.first().id
@@ -144,7 +122,7 @@ def test_the_modal_is_opened_at_the_frame(dataset: Any) -> None:
     (label,) = said["set_selected_labels"]["labels"]
     assert (label["frame_number"], label["field"]) == (9, FIELD)
     assert label["sample_id"] == sample_id
-    assert said["set_frame_number"]["frame_number"] == 9
+    assert "frame 9 of its video (at 0.80 s)" in panel.text("about")
 
 
 def test_selected_masks_of_frames_are_decided(dataset: Any) -> None:
