@@ -5,11 +5,13 @@ from typing import Any, ClassVar
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from fiftyone_plugin.labels import shown_by
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.choices import RunChoices, choices_of
 from fiftyone_plugin.operators.listing import button, listed
 from fiftyone_plugin.operators.results import outputs_of
 from fiftyone_plugin.operators.running import check, count, perform, report_of, sample_ids
+from fiftyone_plugin.operators.showing import add_shown
 from fiftyone_plugin.operators.streaming import run_work
 from fiftyone_plugin.runs import Stop, Tell
 from fiftyone_plugin.values import Mode
@@ -50,6 +52,8 @@ class SegmentOperator(foo.Operator):
             inputs.view_target(ctx, action_description="Segment", require_flat=True)
             self.ask(inputs, dataset, ctx.params)
             choices, problem = self._read(dataset, ctx.params)
+            if choices is not None:
+                add_shown(inputs, ctx.target_view(require_flat=True), choices.config)
             form.add_output(inputs, dataset, ctx.params, choices)
             form.add_model(inputs, ctx.params)
             form.add_limits(inputs, ctx.params)
@@ -75,10 +79,13 @@ class SegmentOperator(foo.Operator):
         def work(progress: Tell, stop: Stop) -> dict[str, Any]:
             choices = choices_of(ctx.params, self.mode)
             dataset = form.open_dataset(ctx)
-            ids = sample_ids(ctx.target_view(require_flat=True))
+            view = ctx.target_view(require_flat=True)
+            ids, shown = sample_ids(view), shown_by(view, choices.config)
             if choices.dry_run:
-                return count(dataset, ids, choices, progress=progress, stop=stop).to_json()
-            run, report = perform(dataset, ids, choices, progress=progress, stop=stop)
+                return count(
+                    dataset, ids, choices, shown=shown, progress=progress, stop=stop
+                ).to_json()
+            run, report = perform(dataset, ids, choices, shown=shown, progress=progress, stop=stop)
             return report_of(run, report)
 
         return run_work(ctx, work, self.resolve_output)

@@ -4,7 +4,7 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fiftyone_plugin.fields import reason_field, run_field, status_field
+from fiftyone_plugin.fields import fields_beside
 from fiftyone_plugin.runs.collection import Documents
 from fiftyone_plugin.runs.frames import FrameDocuments
 from fiftyone_plugin.runs.lock import fields_locked
@@ -61,7 +61,7 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
     field = run.config.label_field
     before = _cleared(documents, frames, run)
     with fields_locked(dataset):
-        for name in (status_field(field), reason_field(field), run_field(field)):
+        for name in fields_beside(field):
             _drop_if_empty(dataset, documents, name)
         if run.created and frames is not None:
             if dataset.has_frame_field(field) and not frames.holds(field):
