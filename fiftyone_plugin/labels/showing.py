@@ -33,7 +33,7 @@ _OF_FIELDS = {"ExcludeFields", "SelectFields"}
 _OF_FRAMES = {"ExcludeFrames", "MatchFrames", "SelectFrames"}
 _HIDING = {"ExcludeLabels", "FilterField", "FilterLabels", "LimitLabels", "SelectLabels"}
 _CHANGING = {"MapLabels", "MapValues", "SetField"}
-"""Stages that hide nothing, and on which later ones may depend."""
+"""Stages that hide nothing, unless they set a whole list, and on which later ones may depend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ class Shown:
             view = view.add_stage(ViewStage._from_dict(json_util.loads(each)))
         if self.ids:
             ids = [label_id for _, each in self.ids for label_id in each]
-            view = view.select_labels(ids=ids, fields=[field for field, _ in self.ids])
+            named = [field for field, _ in self.ids]
+            view = view.select_labels(ids=ids, fields=named) if ids else view.select([])
         return view
 
     def visible(
@@ -128,7 +129,11 @@ def shown_by(view: Any, config: RunConfig) -> Shown:
     for stage in getattr(view, "_stages", ()):
         name = type(stage).__name__
         known = name in _HIDING or name in _CHANGING
-        if name in _OF_SAMPLES or name in _OF_FIELDS or (known and not _touches(stage, fields)):
+        if (
+            (name in _OF_SAMPLES and not dict(stage._kwargs()).get("stages"))
+            or name in _OF_FIELDS
+            or (known and not _touches(stage, fields))
+        ):
             continue
         if name in _OF_FRAMES and config.mode is not Mode.VIDEO:
             continue
@@ -139,7 +144,7 @@ def shown_by(view: Any, config: RunConfig) -> Shown:
                 f"Expected a view that shows labels whole or not at all, found the stage {name}: "
                 "take it out of the view, or choose the dataset."
             )
-        hides = hides or name not in _CHANGING
+        hides = hides or name not in _CHANGING or _replaces(stage, fields)
         kept.append(stage)
     _check_shown(view, fields)
     return Shown(stages=tuple(map(_as_json, kept))) if hides else ALL_SHOWN
@@ -173,6 +178,12 @@ def _touches(stage: Any, fields: Sequence[str]) -> bool:
     names = given.get("field") or given.get("fields") or fields
     names = [names] if isinstance(names, str) else names
     return any(n == f or n.startswith(f"{f}.") for n in names for f in fields)
+
+
+def _replaces(stage: Any, fields: Sequence[str]) -> bool:
+    """Whether a stage sets a whole field of labels, or its list."""
+    lists = {f"{f}{inner}" for f in fields for inner in ("", ".detections", ".keypoints")}
+    return dict(stage._kwargs()).get("field") in lists and type(stage).__name__ == "SetField"
 
 
 def _as_json(stage: Any) -> str:

@@ -53,7 +53,7 @@ class SegmentOperator(foo.Operator):
             self.ask(inputs, dataset, ctx.params)
             choices, problem = self._read(dataset, ctx.params)
             if choices is not None:
-                add_shown(inputs, ctx.target_view(require_flat=True), choices.config)
+                problem = add_shown(inputs, ctx.target_view(require_flat=True), choices.config)
             form.add_output(inputs, dataset, ctx.params, choices)
             form.add_model(inputs, ctx.params)
             form.add_limits(inputs, ctx.params)

@@ -4,21 +4,24 @@ from typing import Any
 
 from fiftyone.operators import types
 
+from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.labels import count_shown, fields_needed, shown_by
 from fiftyone_plugin.values import RunConfig
 
 __all__ = ["add_shown"]
 
 
-def add_shown(inputs: Any, view: Any, config: RunConfig) -> None:
+def add_shown(inputs: Any, view: Any, config: RunConfig) -> str:
     """How many labels the view shows of those that could ask; nothing where it shows all.
 
-    Raises
-    ------
-    FieldError
-        If the view cannot be gone by.
+    Returns
+    -------
+    Why the view cannot be gone by, or "".
     """
-    shown = shown_by(view, config)
+    try:
+        shown = shown_by(view, config)
+    except FieldError as error:
+        return str(error)
     if shown:
         some, every = count_shown(view, shown, config)
         inputs.view(
@@ -28,3 +31,4 @@ def add_shown(inputs: Any, view: Any, config: RunConfig) -> None:
                 f"{' and '.join(fields_needed(config))}: only these are asked."
             ),
         )
+    return ""
