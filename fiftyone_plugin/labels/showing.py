@@ -10,7 +10,7 @@ from typing import Any
 
 from fiftyone_plugin.errors import FieldError
 from fiftyone_plugin.labels.asking import labels_in
-from fiftyone_plugin.labels.checking import fields_needed, local_name
+from fiftyone_plugin.labels.checking import FRAMES, fields_needed, local_name
 from fiftyone_plugin.values import Mode, RunConfig
 
 __all__ = ["ALL_SHOWN", "Shown", "Visible", "asking_ids", "count_shown", "shown_by"]
@@ -65,17 +65,30 @@ class Shown:
         return cls(stages=tuple(map(str, values.get("stages") or ())), ids=ids)
 
     def of(self, collection: Any) -> Any:
-        """The labels shown, as a view of a FiftyOne dataset or view; samples without may go."""
-        from bson import json_util
+        """The labels shown, as a view of a FiftyOne dataset or view; samples without may go.
+
+        Of patches it is the samples that they are cut from.
+        """
+        from bson import ObjectId, json_util
         from fiftyone.core.stages import ViewStage
 
         view = collection
         for each in self.stages:
             view = view.add_stage(ViewStage._from_dict(json_util.loads(each)))
-        if self.ids:
+        if any(field.startswith(FRAMES) for field, _ in self.ids):
             ids = [label_id for _, each in self.ids for label_id in each]
             named = [field for field, _ in self.ids]
-            view = view.select_labels(ids=ids, fields=named) if ids else view.select([])
+            return view.select_labels(ids=ids, fields=named) if ids else view.select([])
+        if self.ids:  # whole samples: far quicker than to select thousands of labels
+            holds = [
+                {
+                    _id_path(view, field).removesuffix("id") + "_id": {
+                        "$in": list(map(ObjectId, ids))
+                    }
+                }
+                for field, ids in self.ids
+            ]
+            return view.match({"$or": holds})
         return view
 
     def visible(
