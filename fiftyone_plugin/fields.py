@@ -28,6 +28,8 @@ __all__ = [
     "RUN_ID",
     "SHIFT",
     "WRITTEN",
+    "asked_field",
+    "fields_beside",
     "reason_field",
     "run_field",
     "status_field",
@@ -151,3 +153,22 @@ def reason_field(label_field: str) -> str:
 def run_field(label_field: str) -> str:
     """Sample field with the id of the run that wrote the sample's labels."""
     return f"{label_field}_run"
+
+
+def asked_field(label_field: str) -> str:
+    """Sample field with what a run remembers to have asked, where it has not asked everything.
+
+    A dict, or None where there is nothing left to ask: "answered" and "unanswered", lists of ids
+    of labels that asked, and "of_view", whether a view hid others.
+    """
+    return f"{label_field}_asked"
+
+
+def fields_beside(label_field: str) -> tuple[str, str, str, str]:
+    """All sample fields that a run writes beside its labels."""
+    return (
+        status_field(label_field),
+        reason_field(label_field),
+        run_field(label_field),
+        asked_field(label_field),
+    )

@@ -154,6 +154,8 @@ class AskedObject:
     ----------
     prompt_id
         Id of the FiftyOne label that asks: of the Detection, or of the Keypoint alone.
+    linked
+        Ids of the other labels that are the same object.
     prompt
         What the model is asked, in pixels and inside the picture.
     given_box
@@ -171,6 +173,12 @@ class AskedObject:
     given_box: tuple[float, float, float, float] | None = None
     mask: tuple[NDArray[np.bool_], Box] | None = None
     carried: Mapping[str, Any] = field(default_factory=dict)
+    linked: tuple[str, ...] = ()
+
+    @property
+    def label_ids(self) -> tuple[str, ...]:
+        """Ids of all labels that are this object."""
+        return (self.prompt_id, *self.linked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

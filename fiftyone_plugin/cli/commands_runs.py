@@ -121,7 +121,11 @@ def segment(
     ] = 1 << 20,
     view: Annotated[
         str | None,
-        typer.Option("--view", help="Only the samples of this saved view.", metavar="NAME"),
+        typer.Option(
+            "--view",
+            help="Only the samples, and the labels, that this saved view shows.",
+            metavar="NAME",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only count what would be done.")

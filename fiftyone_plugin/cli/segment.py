@@ -68,10 +68,12 @@ def run(
     choices = choices_of({**params, **model_of(ctx)}, mode)
     dataset = open_dataset(name)
 
+    from fiftyone_plugin.labels import shown_by
     from fiftyone_plugin.operators.running import check, count, perform, report_of, sample_ids
 
     check(dataset, choices.config)
-    ids = sample_ids(open_view(dataset, view))
+    seen = open_view(dataset, view)
+    ids, shown = sample_ids(seen), shown_by(seen, choices.config)
     with ctrl_c() as over, progress_bar() as bar:
         line = bar.add_task("Opening the model", total=len(ids))
 
@@ -85,11 +87,19 @@ def run(
             )
 
         if choices.dry_run:
-            result = count(dataset, ids, choices, progress=tell, stop=over.is_set).to_json()
+            result = count(
+                dataset, ids, choices, shown=shown, progress=tell, stop=over.is_set
+            ).to_json()
         else:
             segmenter = open_model(ctx, choices.config.model, choices.config.precision)
             made, report = perform(
-                dataset, ids, choices, segmenter=segmenter, progress=tell, stop=over.is_set
+                dataset,
+                ids,
+                choices,
+                shown=shown,
+                segmenter=segmenter,
+                progress=tell,
+                stop=over.is_set,
             )
             result = report_of(made, report)
     _show(ctx, result)

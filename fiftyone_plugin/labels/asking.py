@@ -4,7 +4,7 @@ Each label is read on its own; one that cannot be used is set aside with a sente
 remains is asked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,14 @@ from fiftyone_plugin.values import AskedObject, RunConfig, UnansweredObject
 from sam_plugins.errors import SamPluginsError
 from sam_plugins.types import Prompt, Size
 
-__all__ = ["read_asked"]
+__all__ = ["labels_in", "read_asked"]
 
 
 def read_asked(
-    sample: Any, size: Size, config: RunConfig
+    sample: Any,
+    size: Size,
+    config: RunConfig,
+    visible: Mapping[str, frozenset[str]] | None = None,
 ) -> tuple[tuple[AskedObject, ...], tuple[UnansweredObject, ...]]:
     """The objects that a sample, or a frame of a video, asks for.
 
@@ -38,6 +41,9 @@ def read_asked(
         (H, W) of its picture.
     config
         Which fields ask, and how their labels are linked.
+    visible
+        By field, ids of the labels that may ask; the first label of an object decides for it. Those
+        of a field that is not named only say more about an object that asks. None lets all ask.
 
     Returns
     -------
@@ -51,6 +57,8 @@ def read_asked(
         If a field holds other labels than it should.
     """
     unanswered: list[UnansweredObject] = []
+    hidden: set[str] = set()
+    beside: set[str] = set()
     objects = Objects(config.link_attribute)
     both = config.mask_field == config.box_field
 
@@ -65,10 +73,17 @@ def read_asked(
         return Part(label, point_coords=coords, point_labels=signs)
 
     def read(field: str, kind: str, part: Callable[[Any], Part]) -> None:
-        for label in _labels(sample, field, kind):
+        shown = None if visible is None else visible.get(local_name(field))
+        for label in labels_in(sample, field, kind):
+            if visible is not None and shown is None:
+                beside.add(label.id)
+            elif shown is not None and label.id not in shown:
+                hidden.add(label.id)
             try:
                 objects.add(part(label))
             except SamPluginsError as error:
+                if label.id in hidden or label.id in beside:
+                    continue
                 unanswered.append(UnansweredObject(prompt_id=label.id, reason=str(error)))
 
     read(config.box_field, "Detection", box)
@@ -76,15 +91,19 @@ def read_asked(
         read(config.mask_field, "Detection", mask)
     read(config.point_field, "Keypoint", points)
     asked = []
-    for parts in objects:
+    for every in objects:
+        first = every[0].label.id
+        if first in hidden or first in beside:
+            continue
+        parts = [part for part in every if part.label.id not in hidden]
         try:
             asked.append(_asked(parts, config))
         except SamPluginsError as error:
-            unanswered.append(UnansweredObject(prompt_id=parts[0].label.id, reason=str(error)))
+            unanswered.append(UnansweredObject(prompt_id=first, reason=str(error)))
     return tuple(asked), tuple(unanswered)
 
 
-def _labels(sample: Any, field: str, kind: str) -> list[Any]:
+def labels_in(sample: Any, field: str, kind: str) -> list[Any]:
     """The Detections or Keypoints of a field that holds one or a list of them, or nothing."""
     name = local_name(field)
     value = sample[name] if name and sample.has_field(name) else None
@@ -168,4 +187,5 @@ def _asked(parts: list[Part], config: RunConfig) -> AskedObject:
         given_box=next((part.given_box for part in parts if part.given_box is not None), None),
         mask=mask,
         carried=carried_of(first, left_out=config.point_label_attribute),
+        linked=tuple(part.label.id for part in parts[1:]),
     )

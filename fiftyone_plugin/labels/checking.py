@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fiftyone_plugin.errors import FieldError
-from fiftyone_plugin.fields import reason_field, run_field, status_field
+from fiftyone_plugin.fields import asked_field, fields_beside
 from fiftyone_plugin.values import Mode, RunConfig
 
 __all__ = ["FRAMES", "check_fields", "fields_needed", "local_name"]
@@ -142,8 +142,9 @@ def _check_output(field: str, reading: set[str], schema: Mapping[str, Any], fram
 
 
 def _check_beside(name: str, schema: Mapping[str, Any]) -> None:
-    for beside in (status_field(name), reason_field(name), run_field(name)):
-        if beside in schema and _kind(schema[beside]) != "StringField":
+    for beside in fields_beside(name):
+        kind = "DictField" if beside == asked_field(name) else "StringField"
+        if beside in schema and _kind(schema[beside]) != kind:
             raise FieldError(
                 f"Expected the field {beside!r} to be free for what a run says of a sample, found "
                 f"{_kind(schema[beside])} in it: choose another name than {name!r}."

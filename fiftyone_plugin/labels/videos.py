@@ -193,7 +193,10 @@ def _pictures(sample: Any) -> dict[int, str]:
 
 
 def read_keys(
-    sample: Any, size: Size, config: RunConfig
+    sample: Any,
+    size: Size,
+    config: RunConfig,
+    visible: Mapping[str, frozenset[str]] | None = None,
 ) -> tuple[dict[int, tuple[AskedObject, ...]], list[tuple[int, UnansweredObject]]]:
     """What the labels of a video's frames ask.
 
@@ -209,6 +212,8 @@ def read_keys(
         (H, W) of its frames.
     config
         Which fields ask.
+    visible
+        As of `read_asked`. An object has the number that it has where all ask.
 
     Returns
     -------
@@ -224,12 +229,18 @@ def read_keys(
     """
     said: dict[int, tuple[AskedObject, ...]] = {}
     unanswered: list[tuple[int, UnansweredObject]] = []
+    shown: dict[int, set[str]] = {}
     for number, frame in sample.frames.items():
         asked, wrong = read_asked(frame, size, config)
-        unanswered += [(int(number), each) for each in wrong]
         if asked:
             said[int(number)] = asked
+        if visible is not None:
+            some, wrong = read_asked(frame, size, config, visible)
+            shown[int(number)] = {each.prompt_id for each in some}
+        unanswered += [(int(number), each) for each in wrong]
     keys = _numbered(said)
+    if visible is not None:
+        keys = _of_ids(keys, shown)
     objects = {identity(each) for frame_keys in keys.values() for each in frame_keys}
     if len(objects) > _OBJECTS:
         raise SampleError(
@@ -238,6 +249,17 @@ def read_keys(
             "the labels of fewer frames."
         )
     return keys, unanswered
+
+
+def _of_ids(
+    keys: Mapping[int, Sequence[AskedObject]], ids: Mapping[int, set[str]]
+) -> dict[int, tuple[AskedObject, ...]]:
+    """Those of these prompts, and no frame without any."""
+    found = {
+        number: tuple(each for each in objects if each.prompt_id in ids.get(number, ()))
+        for number, objects in keys.items()
+    }
+    return {number: objects for number, objects in found.items() if objects}
 
 
 def identity(asked: AskedObject) -> tuple[str, int]:

@@ -55,6 +55,7 @@ def described(run: Run, counts: Mapping[Status | None, int]) -> str:
     left = counts.get(None)
     states += [f"{left} left"] if left else []
     made = f"{run.config.label_field}: {_MODES[run.config.mode]} by {run.config.model}"
+    made += ", what a view shows" * bool(run.shown)
     return f"{made}, {', '.join(states) or 'nothing done'}"
 
 

@@ -6,8 +6,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fiftyone_plugin.errors import FieldError
-from fiftyone_plugin.fields import run_field, status_field
+from fiftyone_plugin.fields import asked_field, run_field, status_field
 from fiftyone_plugin.labels import (
+    ALL_SHOWN,
+    Shown,
+    Visible,
     check_fields,
     fields_needed,
     identity,
@@ -18,6 +21,7 @@ from fiftyone_plugin.labels import (
 from fiftyone_plugin.models import segmenter_for
 from fiftyone_plugin.operators.choices import RunChoices
 from fiftyone_plugin.runs import (
+    Memory,
     Run,
     Stop,
     Tell,
@@ -26,10 +30,12 @@ from fiftyone_plugin.runs import (
     list_runs,
     open_run,
     pictures_of,
+    samples_of,
+    to_ask,
     work_on,
 )
 from fiftyone_plugin.sharding import run_shard
-from fiftyone_plugin.values import Mode, RunConfig, Status
+from fiftyone_plugin.values import Mode, RunConfig, Status, UnansweredObject
 from sam_plugins.ports import Segmenter
 
 __all__ = ["Estimate", "check", "count", "go_on", "perform", "report_of", "sample_ids"]
@@ -76,6 +82,7 @@ def perform(
     ids: Sequence[str],
     choices: RunChoices,
     *,
+    shown: Shown = ALL_SHOWN,
     segmenter: Segmenter | None = None,
     progress: Tell | None = None,
     stop: Stop | None = None,
@@ -90,6 +97,8 @@ def perform(
         Of its samples.
     choices
         The filled form.
+    shown
+        The labels that are asked, as `labels.shown_by` gives it.
     segmenter
         The model where it is open already; by default the one that the choices name is opened.
     progress, stop
@@ -103,7 +112,9 @@ def perform(
     config = choices.config
     check(dataset, config)
     segmenter = segmenter or segmenter_for(config.model, config.precision)
-    run = open_run(dataset, config, segmenter.info.model_id, overwrite=choices.overwrite)
+    run = open_run(
+        dataset, config, segmenter.info.model_id, overwrite=choices.overwrite, shown=shown
+    )
     report = work_on(
         dataset, run, ids, segmenter, progress=progress, stop=stop, retry=choices.retry
     )
@@ -118,14 +129,14 @@ def go_on(
     progress: Tell | None = None,
     stop: Stop | None = None,
 ) -> WorkReport:
-    """Continue a run over all samples of its dataset.
+    """Continue a run over all samples of its dataset that show something of what it asks.
 
     Raises
     ------
     RunError
         If the model of that name has other weights now.
     """
-    ids = sample_ids(pictures_of(dataset, run.config.mode))
+    ids = samples_of(dataset, run)
     return run_shard(
         dataset.name,
         run.run_id,
@@ -186,6 +197,7 @@ def count(
     ids: Sequence[str],
     choices: RunChoices,
     *,
+    shown: Shown = ALL_SHOWN,
     progress: Tell | None = None,
     stop: Stop | None = None,
 ) -> Estimate:
@@ -202,14 +214,11 @@ def count(
     left = _left(dataset, ids, choices, estimate)
     estimate.samples = len(left)
     if fields_needed(config):
-        view = pictures_of(dataset, config.mode).select(left).select_fields(fields_needed(config))
-        for number, sample in enumerate(view, 1):
+        count_one = _count_video if config.mode is Mode.VIDEO else _count_sample
+        for number, each in enumerate(to_ask(dataset, config, left, shown), 1):
             if stop is not None and stop():
                 break
-            if config.mode is Mode.VIDEO:
-                _count_video(sample, config, estimate, reasons)
-            else:
-                _count_sample(sample, config, estimate, reasons)
+            count_one(*each, choices, estimate, reasons)
             if progress is not None:
                 progress(_counted(number, len(left), estimate.objects))
     estimate.reasons = dict(reasons.most_common(_REASONS))
@@ -217,28 +226,58 @@ def count(
 
 
 def _count_sample(
-    sample: Any, config: RunConfig, estimate: Estimate, reasons: Counter[str]
+    sample: Any,
+    memory: Memory,
+    visible: Visible | None,
+    choices: RunChoices,
+    estimate: Estimate,
+    reasons: Counter[str],
 ) -> None:
     size = picture_size(sample)
     if size is None:
         estimate.unmeasured += 1
         return
-    asked, unanswered = read_asked(sample, size, config)
-    estimate.objects += len(asked)
-    estimate.unanswered += len(unanswered)
-    estimate.without += not asked and not unanswered
-    reasons.update(each.reason for each in unanswered)
+    asked, unanswered = read_asked(sample, size, choices.config, visible)
+    objects = [each.label_ids for each in asked]
+    _count_objects(objects, unanswered, memory, choices, estimate, reasons)
 
 
-def _count_video(sample: Any, config: RunConfig, estimate: Estimate, reasons: Counter[str]) -> None:
+def _count_video(
+    sample: Any,
+    memory: Memory,
+    visible: Visible | None,
+    choices: RunChoices,
+    estimate: Estimate,
+    reasons: Counter[str],
+) -> None:
     """As for a picture; whether labels lie in the frames is seen when the video is opened."""
     size = picture_size(sample) or _UNKNOWN
-    keys, unanswered = read_keys(sample, size, config)
-    objects = {identity(each) for asked in keys.values() for each in asked}
-    estimate.objects += len(objects)
-    estimate.unanswered += len(unanswered)
-    estimate.without += not objects and not unanswered
-    reasons.update(each.reason for _, each in unanswered)
+    keys, unanswered = read_keys(sample, size, choices.config, visible)
+    objects: dict[tuple[str, int], list[str]] = {}
+    for each in (each for asked in keys.values() for each in asked):
+        objects.setdefault(identity(each), []).extend(each.label_ids)
+    refused = [each for _, each in unanswered]
+    _count_objects(list(objects.values()), refused, memory, choices, estimate, reasons)
+
+
+def _count_objects(
+    objects: Sequence[Sequence[str]],
+    unanswered: Sequence[UnansweredObject],
+    memory: Memory,
+    choices: RunChoices,
+    estimate: Estimate,
+    reasons: Counter[str],
+) -> None:
+    """Count what was never answered, of a sample's objects as ids of their labels."""
+    left = [each for each in objects if memory.is_open(each, retry=choices.retry)]
+    refused = [e for e in unanswered if memory.is_open((e.prompt_id,), retry=choices.retry)]
+    if memory.of_view and not left and not refused:
+        estimate.samples, estimate.before = estimate.samples - 1, estimate.before + 1
+        return
+    estimate.objects += len(left)
+    estimate.unanswered += len(refused)
+    estimate.without += not left and not refused
+    reasons.update(each.reason for each in refused)
 
 
 def _counted(number: int, total: int, objects: int) -> WorkProgress:
@@ -261,10 +300,16 @@ def _left(dataset: Any, ids: Sequence[str], choices: RunChoices, estimate: Estim
 
 
 def _states(dataset: Any, config: RunConfig) -> Mapping[str, str]:
-    """Sample id -> status, of samples that a run of equal settings has worked on."""
+    """Sample id -> status, of samples that a run of equal settings has worked on as a whole.
+
+    Those where a view hid labels are left out: there may be more to ask.
+    """
+    from fiftyone import ViewField
+
     runs = {run.run_id for run in list_runs(dataset) if run.config == config}
     if not runs:
         return {}
     names = ["id", run_field(config.label_field), status_field(config.label_field)]
-    rows = zip(*pictures_of(dataset, config.mode).values(names), strict=True)
+    whole = ViewField(f"{asked_field(config.label_field)}.of_view") != True  # noqa: E712
+    rows = zip(*pictures_of(dataset, config.mode).match(whole).values(names), strict=True)
     return {each: state for each, run, state in rows if run in runs}

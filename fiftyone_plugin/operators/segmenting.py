@@ -5,11 +5,13 @@ from typing import Any, ClassVar
 
 from fiftyone.operators import types
 
+from fiftyone_plugin.labels import shown_by
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.choices import RunChoices, choices_of
 from fiftyone_plugin.operators.form_operator import FormOperator
 from fiftyone_plugin.operators.results import add_counts
 from fiftyone_plugin.operators.running import check, count, perform, report_of, sample_ids
+from fiftyone_plugin.operators.showing import add_shown
 from fiftyone_plugin.runs import Stop, Tell
 from fiftyone_plugin.values import Mode
 from sam_plugins.errors import SamPluginsError
@@ -31,7 +33,10 @@ class SegmentOperator(FormOperator):
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """What asks, what is written, by which model."""
         self.ask_mode(inputs, dataset, ctx.params)
-        form.add_output(inputs, dataset, ctx.params, self._choices(dataset, ctx.params))
+        choices = self._choices(dataset, ctx.params)
+        if choices is not None:
+            add_shown(inputs, self.samples(ctx), choices.config)
+        form.add_output(inputs, dataset, ctx.params, choices)
         form.add_model(inputs, ctx.params)
         form.add_limits(inputs, ctx.params)
         form.add_how(inputs)
@@ -51,10 +56,12 @@ class SegmentOperator(FormOperator):
     def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
         """Segment, or only count."""
         choices = choices_of(ctx.params, self.mode)
-        ids = sample_ids(self.samples(ctx))
+        view = self.samples(ctx)
+        ids, shown = sample_ids(view), shown_by(view, choices.config)
+        told: dict[str, Any] = {"shown": shown, "progress": progress, "stop": stop}
         if choices.dry_run:
-            return count(dataset, ids, choices, progress=progress, stop=stop).to_json()
-        run, report = perform(dataset, ids, choices, progress=progress, stop=stop)
+            return count(dataset, ids, choices, **told).to_json()
+        run, report = perform(dataset, ids, choices, **told)
         return report_of(run, report)
 
     def answer(self, outputs: Any, result: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_plugin.errors import RunError
+from fiftyone_plugin.labels import Shown
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.results import outputs_of
 from fiftyone_plugin.operators.streaming import run_work
@@ -47,9 +48,18 @@ class WorkOnShard(foo.Operator):
                 f"{run_id!r}, {index!r} and {count!r}: queue shards from 'Runs'."
             )
 
+        shown = ctx.params.get("shown")
+
         def work(progress: Tell, stop: Stop) -> dict[str, Any]:
             report = run_shard(
-                dataset.name, run_id, index, count, retry=retry, progress=progress, stop=stop
+                dataset.name,
+                run_id,
+                index,
+                count,
+                shown=None if shown is None else Shown.from_json(shown),
+                retry=retry,
+                progress=progress,
+                stop=stop,
             )
             return {"run_id": run_id, "index": index, "count": count, **asdict(report)}
 

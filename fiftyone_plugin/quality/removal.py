@@ -1,22 +1,25 @@
 """Labels that are taken out of a dataset, or changed, and can be put back until they are purged.
 
 What goes is first written into FiftyOne's store of the dataset, sample by sample, and then taken
-out: whatever kills the program, a label is in at least one of the two places. Files of masks are
-not touched; those of a run go with the run.
+out: whatever kills the program, a label is in at least one of the two places. Files of masks stay
+as long as a label can be put back, also those of a run that was deleted meanwhile.
 """
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from fiftyone_plugin.errors import ReviewError, SampleError
-from fiftyone_plugin.fields import REMOVED_STORE
+from fiftyone_plugin.fields import REMOVED_STORE, RUN_ID
 from fiftyone_plugin.quality.people import this_user
 from fiftyone_plugin.quality.places import LabelPlace, place_of, root_of
 from fiftyone_plugin.quality.references import LabelRef, by_sample, find_labels
 from fiftyone_plugin.quality.updates import change_labels, push_label
+from fiftyone_plugin.runs import list_runs
+from fiftyone_plugin.storage import MaskFiles, files_named, is_slug
 
 __all__ = ["Removal", "Restored", "list_removals", "purge", "remove_labels", "restore"]
 
@@ -191,18 +194,30 @@ def restore(collection: Any, removal_id: str) -> Restored:
 
 
 def purge(collection: Any, removal_id: str) -> Removal:
-    """Forget removed labels for good.
+    """Forget removed labels for good, with the files of masks that a deleted run left for them.
 
     Raises
     ------
     ReviewError
         If there is no such record.
     """
-    store = _store(root_of(collection))
+    dataset = root_of(collection)
+    store = _store(dataset)
     record = _record(store, removal_id)
+    files: dict[tuple[Path, str], set[Path]] = {}
     for key in _parts(store, removal_id):
+        part = store.get(key) or {}
+        for label in (*part.get("removed", ()), *part.get("changed", ())):
+            path, run_id = label.get("mask_path"), label.get(RUN_ID)
+            if path and isinstance(run_id, str) and is_slug(run_id):
+                files.setdefault((Path(path).parent.parent.parent, run_id), set()).add(Path(path))
         store.delete(key)
     store.delete(removal_id)
+    alive = {run.run_id for run in list_runs(dataset)}  # which look after their own files
+    for (folder, run_id), paths in files.items():
+        if run_id not in alive:
+            of_run = MaskFiles(folder, run_id)
+            of_run.remove(paths - files_named(of_run.folder))
     return record
 
 

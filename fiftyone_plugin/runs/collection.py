@@ -11,7 +11,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fiftyone_plugin.fields import RUN_ID, reason_field, run_field, status_field
+from fiftyone_plugin.fields import (
+    PROMPT_ID,
+    RUN_ID,
+    asked_field,
+    fields_beside,
+    reason_field,
+    run_field,
+    status_field,
+)
+from fiftyone_plugin.runs.marks import of_run
+from fiftyone_plugin.runs.memory import Memory, remembered
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.runs.stages import with_labels, without_labels
 from fiftyone_plugin.values import Mode, Status
@@ -44,12 +54,15 @@ class SampleState:
         Bytes of the document.
     media_type
         "image", "video", ...
+    of_view
+        Whether this run has worked on it and may have left labels unasked that a view hid.
     """
 
     status: Status | None
     modified: datetime | None
     size: int
     media_type: str
+    of_view: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +82,8 @@ class SampleWrite:
         as they are.
     kept
         Ids of labels of this run that stay as they are.
+    memory
+        What the run remembers of the sample from now on; None leaves that as it is.
     objects
         How many masks this call has written for it, in its document or in those of its frames.
     files
@@ -83,6 +98,7 @@ class SampleWrite:
     reason: str = ""
     labels: tuple[Mapping[str, Any], ...] | None = None
     kept: tuple[Any, ...] = ()
+    memory: Memory | None = None
     objects: int = 0
     files: tuple[Path, ...] = ()
     size: int = 0
@@ -117,6 +133,7 @@ class Documents:
             "modified": "$last_modified_at",
             "media": "$_media_type",
             "size": {"$bsonSize": "$$ROOT"},
+            "of_view": f"${asked_field(field)}.of_view",
         }
         stages = [{"$match": {"_id": {"$in": _object_ids(ids)}}}, {"$project": wanted}]
         found = {}
@@ -127,8 +144,25 @@ class Documents:
                 modified=each.get("modified"),
                 size=int(each["size"]),
                 media_type=str(each.get("media") or "unknown"),
+                of_view=bool(mine and each.get("of_view")),
             )
         return found
+
+    def memories(self, ids: Sequence[str], run: Run) -> dict[str, Memory]:
+        """What the run remembers of each sample that it has written."""
+        field = run.config.label_field
+        asked, reason, owner = asked_field(field), reason_field(field), run_field(field)
+        wanted = {f"{field}.detections.{name}": 1 for name in ("_id", PROMPT_ID, RUN_ID)}
+        query = {"_id": {"$in": _object_ids(ids)}, owner: run.run_id}
+        found = self._collection.find(query, {**wanted, asked: 1, reason: 1})
+        return {
+            str(each["_id"]): remembered(
+                each.get(asked),
+                each.get(reason),
+                [label for label in _detections(each, field) if of_run(label, run.run_id)],
+            )
+            for each in found
+        }
 
     def unchanged(self, run: Run, sample_id: str, before: SampleState) -> bool:
         """Whether a write that is based on that state would still happen."""
@@ -258,10 +292,7 @@ def _detections(document: Mapping[str, Any] | None, field: str) -> list[Mapping[
 def _removal(run: Run, label_ids: Sequence[Any], now: datetime) -> list[dict[str, Any]]:
     field = run.config.label_field
     own = {"$eq": [f"${run_field(field)}", run.run_id]}
-    said = {
-        name: {"$cond": [own, "$$REMOVE", f"${name}"]}
-        for name in (status_field(field), reason_field(field), run_field(field))
-    }
+    said = {name: {"$cond": [own, "$$REMOVE", f"${name}"]} for name in fields_beside(field)}
     return [*without_labels(run, label_ids), {"$set": {**said, "last_modified_at": now}}]
 
 
@@ -283,6 +314,8 @@ def _update(run: Run, write: SampleWrite, now: datetime) -> list[dict[str, Any]]
         run_field(field): run.run_id,
         "last_modified_at": now,
     }
+    if write.memory is not None:
+        values[asked_field(field)] = {"$literal": write.memory.to_mongo()}
     if write.labels is not None:
         first = run.replaces and write.before.status is None
         values[field] = with_labels(run, write.labels, () if first else write.kept, alone=first)

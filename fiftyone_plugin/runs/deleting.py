@@ -4,13 +4,13 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fiftyone_plugin.fields import reason_field, run_field, status_field
+from fiftyone_plugin.fields import fields_beside
 from fiftyone_plugin.runs.collection import Documents
 from fiftyone_plugin.runs.frames import FrameDocuments
 from fiftyone_plugin.runs.lock import fields_locked
 from fiftyone_plugin.runs.marks import edited, of_run
 from fiftyone_plugin.runs.records import Run, find_run, forget
-from fiftyone_plugin.storage import files_in_labels
+from fiftyone_plugin.storage import files_named
 from fiftyone_plugin.values import Mode
 
 __all__ = ["Deleted", "delete_run"]
@@ -39,7 +39,9 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
 
     Labels that others have put into the field, and labels of the run that were edited by hand, stay
     with their files; so do files that labels of other fields or datasets name, as copies of this
-    one do. Fields go where nothing is left in them. The record goes last.
+    one do. Labels of the run that were taken out before, or corrected, can still be put back, with
+    their masks: such files stay until the labels are purged. Fields go where nothing is left in
+    them. The record goes last.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
     field = run.config.label_field
     before = _cleared(documents, frames, run)
     with fields_locked(dataset):
-        for name in (status_field(field), reason_field(field), run_field(field)):
+        for name in fields_beside(field):
             _drop_if_empty(dataset, documents, name)
         if run.created and frames is not None:
             if dataset.has_frame_field(field) and not frames.holds(field):
@@ -72,7 +74,7 @@ def delete_run(dataset: Any, run_id: str) -> Deleted:
 
 
 def _cleared(documents: Documents, frames: FrameDocuments | None, run: Run) -> Deleted:
-    """Remove what there is of a run by now, and its files that no label names."""
+    """Remove what there is of a run by now, and its files that nothing names."""
     samples = labels = kept = 0
     while left := [*documents.written_by(run), *(frames.written_by(run) if frames else ())]:
         for part in _chunks(list(dict.fromkeys(left))):
@@ -87,7 +89,7 @@ def _cleared(documents: Documents, frames: FrameDocuments | None, run: Run) -> D
                 kept += len(own) - len(named[sample_id])
             documents.take_away(run, named, datetime.now(UTC))
             samples, labels = samples + len(named), labels + sum(map(len, named.values()))
-    files = run.files.remove_all(files_in_labels(run.files.folder)) if run.files.samples() else 0
+    files = run.files.remove_all(files_named(run.files.folder)) if run.files.samples() else 0
     if frames is not None:
         frames.remove_empty(run)
     return Deleted(samples=samples, labels=labels, files=files, kept=kept)

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from fiftyone_plugin.errors import SampleError
-from fiftyone_plugin.fields import REVIEW, WRITTEN
+from fiftyone_plugin.fields import WRITTEN
 from fiftyone_plugin.labels import detection_of
-from fiftyone_plugin.runs.collection import Documents, SampleState, SampleWrite
-from fiftyone_plugin.runs.marks import edited, mark_of, of_run
+from fiftyone_plugin.runs.collection import SampleState, SampleWrite
+from fiftyone_plugin.runs.loading import Read
+from fiftyone_plugin.runs.marks import mark_of
+from fiftyone_plugin.runs.memory import Memory
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.storage import fits_file, inline_bytes, room_for
 from fiftyone_plugin.values import SampleAnswer, Status, UnansweredObject
@@ -22,26 +24,30 @@ _SENTENCE = 500
 """Characters of one."""
 
 
-def failed(sample_id: str, before: SampleState, reason: str) -> SampleWrite:
+def failed(
+    sample_id: str, before: SampleState, reason: str, memory: Memory | None = None
+) -> SampleWrite:
     """What is written where nothing could be asked.
 
     Labels stay as they are, so a sample with some masks, tried again in vain, keeps them.
     """
-    status = Status.PARTIAL if before.status is Status.PARTIAL else Status.FAILED
+    had_masks = before.status in (Status.PARTIAL, Status.DONE)
+    status = Status.PARTIAL if had_masks else Status.FAILED
     text = _shortened(reason)
     return SampleWrite(
-        sample_id=sample_id, before=before, status=status, reason=text, size=len(text)
+        sample_id=sample_id,
+        before=before,
+        status=status,
+        reason=text,
+        memory=memory,
+        size=len(text),
     )
 
 
-def answered(
-    run: Run,
-    documents: Documents,
-    sample_id: str,
-    before: SampleState,
-    answer: SampleAnswer,
-) -> SampleWrite:
+def answered(run: Run, item: Read, answer: SampleAnswer) -> SampleWrite:
     """What is written of an answer; masks that are too large are files when this returns.
+
+    Labels that the run wrote before stay as they are, and none that is gone comes back.
 
     Raises
     ------
@@ -50,16 +56,22 @@ def answered(
     RunError
         If a file cannot be written.
     """
-    status = answer.status
+    sample_id, before = item.sample_id, item.before
+    memory = item.memory.after(
+        item.asked, answer.unanswered, of_view=item.of_view, retry=item.retry
+    )
     reason = _reason(answer.unanswered)
+    now = {label_id for each in item.asked for label_id in each.label_ids}
+    if memory.unanswered - now - {each.prompt_id for each in answer.unanswered}:
+        reason = joined([*item.memory.reason.splitlines(), *reason.splitlines()])
+    status = _status(before, answer, memory)
     if status is Status.FAILED:
-        return failed(sample_id, before, reason)
-    there = _labels_there(run, documents, sample_id) if before.status is not None else {}
-    kept = [label_id for label_id, mark in there.items() if not mark]
+        return failed(sample_id, before, reason, memory)
     room = room_for(before.size, run.config.max_inline_bytes)
     crops = [each.crop for each in answer.objects]
     inline = inline_bytes(crops, room.inline) <= room.inline
-    labels, files, size = [], [], len(reason)
+    labels, files = [], []
+    size = len(reason) + _size(memory.to_mongo() or {})
     asked_before = Counter[str]()
     for masked in answer.objects:
         # Of its own prompt: what becomes of other prompts must not change what a label is called.
@@ -81,10 +93,6 @@ def answered(
         )
         label = detection.to_dict()
         label[WRITTEN] = mark_of(label)
-        if there.get(label["_id"]) == label[WRITTEN]:
-            kept.append(label["_id"])
-        if label["_id"] in kept:
-            continue
         labels.append(label)
         size += _size(label)
     if size > room.labels:
@@ -100,25 +108,20 @@ def answered(
         status=status,
         reason=reason,
         labels=tuple(labels),
-        kept=tuple(kept),
+        kept=item.memory.labels,
+        memory=memory,
         objects=len(labels),
         files=tuple(files),
         size=size,
     )
 
 
-def _labels_there(run: Run, documents: Documents, sample_id: str) -> dict[Any, str]:
-    """Ids of the labels that the run wrote before: the mark of each, "" if it stays at any rate.
-
-    Those that somebody has edited or decided on stay. Any other stays where it is found again, with
-    the tags and attributes that it was given since.
-    """
-    return {
-        label["_id"]: "" if label.get(REVIEW) or edited(label, run.files) else label[WRITTEN]
-        for _, labels in documents.labels([sample_id], run.config.label_field)
-        for label in labels
-        if of_run(label, run.run_id)
-    }
+def _status(before: SampleState, answer: SampleAnswer, memory: Memory) -> Status:
+    """What becomes of a sample, with what it had before."""
+    some = bool(answer.objects) or before.status in (Status.DONE, Status.PARTIAL)
+    if memory.unanswered:
+        return Status.PARTIAL if some else Status.FAILED
+    return Status.DONE if some else Status.NOTHING
 
 
 def _size(label: dict[str, Any]) -> int:

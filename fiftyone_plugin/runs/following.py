@@ -1,19 +1,22 @@
 """One video: its objects followed, and the labels of its frames written before its own status."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fiftyone_plugin.errors import RunError, SampleError
 from fiftyone_plugin.fields import PROMPT_ID, WRITTEN
 from fiftyone_plugin.labels import Film, detection_of, identity, open_video, read_keys
 from fiftyone_plugin.masking import follow_video
-from fiftyone_plugin.runs.collection import Documents, SampleState, SampleWrite
-from fiftyone_plugin.runs.documents import failed
+from fiftyone_plugin.runs.collection import Documents, SampleWrite
+from fiftyone_plugin.runs.documents import failed, joined
 from fiftyone_plugin.runs.frames import FrameDocuments, FrameWrite
+from fiftyone_plugin.runs.loading import Video
 from fiftyone_plugin.runs.marks import mark_of
+from fiftyone_plugin.runs.memory import Memory
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.runs.spool import Spool, spooling
-from fiftyone_plugin.runs.unfound import Unfound
+from fiftyone_plugin.runs.unfound import Unfound, ranges_of
 from fiftyone_plugin.storage import fits_file, inline_bytes, room_for
 from fiftyone_plugin.values import AskedObject, MaskedObject, Status, UnansweredObject
 from sam_plugins import Progress
@@ -24,6 +27,9 @@ __all__ = ["FollowedVideo"]
 _FRAMES = 50
 _BYTES = 8 << 20
 """What is written at once at most."""
+
+_RANGES_LENGTH = 2000
+"""Characters that say where one object was found, at most."""
 
 _NO_FRAME = "The video has no such frame that can be read: delete the label, or mend the file."
 
@@ -37,17 +43,17 @@ class FollowedVideo:
     ----------
     dataset, run
         Where, and for whom.
-    sample
-        The FiftyOne sample, with the fields of `fields_needed`.
-    before
-        What its document said.
+    item
+        The sample, what its document said, and what is asked.
     """
 
-    def __init__(self, dataset: Any, run: Run, sample: Any, before: SampleState) -> None:
-        self._run, self._sample, self._before = run, sample, before
-        self._id = str(sample.id)
+    def __init__(self, dataset: Any, run: Run, item: Video) -> None:
+        self._run, self._item, self._before = run, item, item.before
+        self._id = item.sample_id
         self._samples, self._frames = Documents(dataset), FrameDocuments(dataset)
         self._unfound = Unfound()
+        self._again: frozenset[tuple[str, int]] = frozenset()
+        self._found = {(a, b): frozenset(_numbers(c)) for a, b, c in item.memory.found}
         self._objects = 0
 
     def work(
@@ -80,31 +86,81 @@ class FollowedVideo:
         RunError
             If the run was deleted meanwhile, or files cannot be written.
         """
-        with open_video(self._sample) as film, spooling() as spool:
-            asked, refused = read_keys(self._sample, film.size, self._run.config)
+        item, memory = self._item, self._item.memory
+        with open_video(item.sample) as film, spooling() as spool:
+            every, wrong = read_keys(item.sample, film.size, self._run.config, item.visible)
+            refused = [
+                (number, each)
+                for number, each in wrong
+                if memory.is_open((each.prompt_id,), retry=item.retry)
+            ]
             for number, each in refused:
                 self._unfound.add(number, None, each.reason)
+            asked = self._open(every)
             keys = self._in(film, asked)
             self._follow(segmenter, film, keys, spool, progress, stop)
             if stop():
                 return None
             self._unfound.forget(spool.has)
+            memory = self._remembered(asked, [each for _, each in refused], spool)
             reason = self._unfound.text(_incomplete(film))
+            if memory.unanswered and not self._unfound:
+                reason = joined([*item.memory.reason.splitlines(), *reason.splitlines()])
             if not spool.numbers and self._unfound:
-                return failed(self._id, self._before, reason)
+                return failed(self._id, self._before, reason, memory)
             if not self._written(spool, stop):
                 return None
-        status = Status.DONE if self._objects else Status.NOTHING
-        if reason and self._objects:
+        some = bool(self._objects) or self._before.status in (Status.DONE, Status.PARTIAL)
+        status = Status.DONE if some else Status.NOTHING
+        if reason and some:
             status = Status.PARTIAL
         return SampleWrite(
             sample_id=self._id,
             before=self._before,
             status=status,
             reason=reason,
+            memory=memory,
             objects=self._objects,
             size=len(reason),
         )
+
+    def _open(self, every: Keys) -> Keys:
+        """What is asked now: objects of which some label was never answered, with all of theirs."""
+        memory, retry = self._item.memory, self._item.retry
+        self._again = frozenset(
+            identity(each)
+            for objects in every.values()
+            for each in objects
+            if memory.is_open(each.label_ids, retry=retry)
+        )
+        asked = {
+            number: [each for each in objects if identity(each) in self._again]
+            for number, objects in every.items()
+        }
+        return {number: objects for number, objects in asked.items() if objects}
+
+    def _remembered(self, asked: Keys, refused: Sequence[UnansweredObject], spool: Spool) -> Memory:
+        """What is remembered of the video once its frames are written."""
+        objects = [each for frame in asked.values() for each in frame]
+        missing = self._unfound.objects
+        in_vain = [
+            UnansweredObject(prompt_id=each.prompt_id, reason="")
+            for each in objects
+            if identity(each) in missing
+        ]
+        after = self._item.memory.after(
+            objects,
+            [*refused, *in_vain],
+            of_view=bool(self._run.shown),
+            retry=self._item.retry,
+        )
+        found = []
+        for which in sorted(missing):
+            there = self._found.get(which, frozenset()).union(spool.where(which))
+            text = ",".join(f"{first}-{last}" for first, last in ranges_of(sorted(there)))
+            if len(text) <= _RANGES_LENGTH:
+                found.append((*which, text))
+        return replace(after, found=tuple(found))
 
     def _in(self, film: Film, asked: Keys) -> dict[int, Sequence[AskedObject]]:
         """What is asked by the place of its frame in the film; other frames cannot be asked."""
@@ -162,7 +218,7 @@ class FollowedVideo:
         numbers = sorted({*spool.numbers, *stale})
         for start in range(0, len(numbers), _FRAMES):
             some = numbers[start : start + _FRAMES]
-            states = self._frames.states(self._run, self._id, some)
+            states = self._frames.states(self._run, self._id, some, self._again)
             batch: list[FrameWrite] = []
             size = 0
             for number in some:
@@ -186,7 +242,14 @@ class FollowedVideo:
                 "it was worked on: start it again if its masks are wanted."
             )
         if self._samples.unchanged(self._run, self._id, self._before):
-            self._frames.write(self._run, self._id, batch, alone=alone)
+            self._frames.write(
+                self._run,
+                self._id,
+                batch,
+                alone=alone,
+                again=self._again,
+                before=lambda number, which: number in self._found.get(which, ()),
+            )
 
     def _frame(self, spool: Spool, number: int, before: int) -> FrameWrite:
         """The labels of a frame, whose document has `before` bytes; large masks become files."""
@@ -222,3 +285,10 @@ def _incomplete(film: Film) -> list[str]:
         f"Only {there} of {there + film.missing} frames can be read: the file is damaged or not "
         "complete. Put a whole one in its place and try again."
     ]
+
+
+def _numbers(ranges: str) -> Iterator[int]:
+    """The frames of "3-3,5-9"."""
+    for each in ranges.split(",") if ranges else ():
+        first, _, last = each.partition("-")
+        yield from range(int(first), int(last) + 1)

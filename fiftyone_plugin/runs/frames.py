@@ -5,7 +5,7 @@ some of the labels, and the same work writes the same labels again.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,12 +40,16 @@ class FrameState:
     size
         Bytes of it.
     kept
-        Ids of labels of the run that somebody has edited: they stay.
+        Ids of labels of the run that stay: somebody has edited them, or their object is not asked
+        again.
+    objects
+        (label, index) of all labels of the run.
     """
 
     modified: datetime | None
     size: int
     kept: tuple[Any, ...]
+    objects: frozenset[tuple[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,22 @@ class FrameDocuments:
 
     # -- reading ------------------------------------------------------------------------------
 
-    def states(self, run: Run, sample_id: str, numbers: Sequence[int]) -> dict[int, FrameState]:
-        """The state of each of these frames that has a document."""
+    def states(
+        self,
+        run: Run,
+        sample_id: str,
+        numbers: Sequence[int],
+        again: Collection[tuple[str, int]],
+    ) -> dict[int, FrameState]:
+        """The state of each of these frames that has a document.
+
+        Parameters
+        ----------
+        run, sample_id, numbers
+            Whose labels, in which frames.
+        again
+            (label, index) of the objects that are asked.
+        """
         field = run.config.label_field
         query = {**_of(sample_id), "frame_number": {"$in": list(numbers)}}
         wanted = {
@@ -87,13 +105,17 @@ class FrameDocuments:
         }
         found = {}
         for each in self._collection.aggregate([{"$match": query}, {"$project": wanted}]):
-            kept = tuple(
-                label["_id"]
-                for label in _detections(each, field)
-                if of_run(label, run.run_id) and edited(label, run.files)
+            own = [label for label in _detections(each, field) if of_run(label, run.run_id)]
+            found[int(each["frame_number"])] = FrameState(
+                modified=each.get("last_modified_at"),
+                size=int(each["size"]),
+                kept=tuple(
+                    label["_id"]
+                    for label in own
+                    if _object(label) not in again or edited(label, run.files)
+                ),
+                objects=frozenset(map(_object, own)),
             )
-            state = FrameState(each.get("last_modified_at"), int(each["size"]), kept)
-            found[int(each["frame_number"])] = state
         return found
 
     def numbers(self, run: Run, sample_id: str, *, of_others: bool) -> list[int]:
@@ -137,7 +159,16 @@ class FrameDocuments:
 
     # -- writing ------------------------------------------------------------------------------
 
-    def write(self, run: Run, sample_id: str, writes: Sequence[FrameWrite], *, alone: bool) -> None:
+    def write(
+        self,
+        run: Run,
+        sample_id: str,
+        writes: Sequence[FrameWrite],
+        *,
+        alone: bool,
+        again: Collection[tuple[str, int]],
+        before: Callable[[int, tuple[str, Any]], bool],
+    ) -> None:
         """Update frames, each in one step; those without a document get one.
 
         Writing twice is writing once. A frame that somebody changes meanwhile is looked at again,
@@ -151,6 +182,11 @@ class FrameDocuments:
             What; each frame once.
         alone
             Whether labels of others in the field go.
+        again
+            As of `states`.
+        before
+            Whether the run has written an object into a frame before: where its label is gone,
+            somebody has taken it out, and it does not come back.
 
         Raises
         ------
@@ -161,13 +197,18 @@ class FrameDocuments:
 
         for _ in range(_TRIES):
             self._add(run, sample_id, [each.number for each in writes if each.labels])
-            states = self.states(run, sample_id, [each.number for each in writes])
+            states = self.states(run, sample_id, [each.number for each in writes], again)
             now = _now()
             updates = []
             for each in writes:
                 if (state := states.get(each.number)) is None:
                     continue
-                labels = [label for label in each.labels if label["_id"] not in state.kept]
+                labels = [
+                    label
+                    for label in each.labels
+                    if label["_id"] not in state.kept
+                    and (_object(label) in state.objects or not before(each.number, _object(label)))
+                ]
                 value = with_labels(run, labels, state.kept, alone=alone)
                 query = {
                     **_of(sample_id),
@@ -266,6 +307,11 @@ def _frame_id(run: Run, sample_id: str, number: int) -> Any:
 
     content = "\0".join((run.run_id, sample_id, str(number)))
     return ObjectId(hashlib.sha256(content.encode()).hexdigest()[:24])
+
+
+def _object(label: Mapping[str, Any]) -> tuple[str, Any]:
+    """(label, index), which tells the objects of a video apart."""
+    return str(label.get("label")), label.get("index")
 
 
 def _now() -> datetime:

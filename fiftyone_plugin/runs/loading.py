@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from fiftyone_plugin.labels import fields_needed, open_picture, read_asked
+from fiftyone_plugin.labels import Visible, asking_ids, fields_needed, open_picture, read_asked
 from fiftyone_plugin.runs.collection import Documents, SampleState, pictures_of
+from fiftyone_plugin.runs.memory import NEVER, Memory
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.values import AskedObject, Mode, Status, UnansweredObject
 from sam_plugins.errors import SamPluginsError
@@ -43,7 +44,11 @@ class Read:
     image
         (H, W, 3) uint8 RGB.
     asked, unanswered
-        What its labels ask, and those that cannot be asked.
+        What its labels ask, and those that cannot be asked; without what was answered before.
+    memory
+        What the run has asked of it before.
+    of_view, retry
+        Whether a view hides labels, and whether what was asked in vain is asked again.
     """
 
     sample_id: str
@@ -51,15 +56,24 @@ class Read:
     image: Image
     asked: tuple[AskedObject, ...]
     unanswered: tuple[UnansweredObject, ...]
+    memory: Memory = NEVER
+    of_view: bool = False
+    retry: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Video:
-    """A video, which is read while it is worked on."""
+    """A video, which is read while it is worked on; the rest is as of `Read`.
+
+    `visible` are the labels that may ask, None where all may.
+    """
 
     sample_id: str
     before: SampleState
     sample: Any
+    memory: Memory
+    visible: Visible | None
+    retry: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +110,15 @@ class Loader:
         What is read, for what; ids that are there twice are read once.
     retry
         Read samples again that failed, or of which some objects did.
+
+    Samples that were done over another view are read again where labels ask that were never asked.
     """
 
     def __init__(self, dataset: Any, run: Run, ids: Sequence[str], *, retry: bool) -> None:
         self._dataset, self._run, self._retry = dataset, run, retry
         self._ids = list(dict.fromkeys(ids))
         self._documents = Documents(dataset)
+        self._pictures = pictures_of(dataset, run.config.mode)
         self._queue: queue.Queue[Item | _End] = queue.Queue(_AHEAD)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="samples", daemon=True)
@@ -176,8 +193,10 @@ class Loader:
             yield from self._together(todo, states)
 
     def _is_open(self, state: SampleState) -> bool:
-        again = self._retry and state.status in (Status.FAILED, Status.PARTIAL)
-        return state.status is None or again
+        return state.status is None or self._again(state) or state.of_view
+
+    def _again(self, state: SampleState) -> bool:
+        return self._retry and state.status in (Status.FAILED, Status.PARTIAL)
 
     def _together(self, ids: Sequence[str], states: dict[str, SampleState]) -> Iterator[Item]:
         wanted = "video" if self._run.config.mode is Mode.VIDEO else "image"
@@ -193,25 +212,40 @@ class Loader:
                 yield Unread(each, states[each], reason)
         if not right:
             return
-        view = pictures_of(self._dataset, self._run.config.mode).select(right, ordered=True)
+        known = [each for each in right if states[each].status is not None]
+        memories = self._documents.memories(known, self._run) if known else {}
         fields = fields_needed(self._run.config)
+        visible = self._run.shown.visible(self._pictures, fields, right)
+        view = self._pictures.select(right, ordered=True)
         if wanted == "video" and self._dataset.has_frame_field("filepath"):
             fields.append("frames.filepath")
         for sample in view.select_fields(fields):
-            yield self._read(sample, states[sample.id])
+            memory = memories.get(sample.id, NEVER)
+            yield self._read(sample, states[sample.id], memory, visible(sample.id))
 
-    def _read(self, sample: Any, state: SampleState) -> Item:
-        if self._run.config.mode is Mode.VIDEO:
-            return Video(sample.id, state, sample)
+    def _read(
+        self, sample: Any, state: SampleState, memory: Memory, visible: Visible | None
+    ) -> Item:
+        config, retry = self._run.config, self._retry
+        more = state.status is not None and not self._again(state)
         try:
+            if more and all(map(memory.knows, asking_ids(sample, config, visible))):
+                return Skipped(sample.id, state.status)
+            if config.mode is Mode.VIDEO:
+                return Video(sample.id, state, sample, memory, visible, retry)
             image = open_picture(sample)
-            if not fields_needed(self._run.config):
+            if not fields_needed(config):
                 return Read(sample.id, state, image, (), ())
             size = (image.shape[0], image.shape[1])
-            asked, unanswered = read_asked(sample, size, self._run.config)
+            every, wrong = read_asked(sample, size, config, visible)
         except Exception as error:
             return Unread(sample.id, state, sentence(error))
-        return Read(sample.id, state, image, asked, unanswered)
+        asked = tuple(each for each in every if memory.is_open(each.label_ids, retry=retry))
+        unanswered = tuple(each for each in wrong if memory.is_open((each.prompt_id,), retry=retry))
+        if more and not asked and not unanswered:
+            return Skipped(sample.id, state.status)
+        of_view = bool(self._run.shown)
+        return Read(sample.id, state, image, asked, unanswered, memory, of_view, retry)
 
 
 def sentence(error: Exception) -> str:

@@ -3,11 +3,19 @@
 from typing import Any
 
 from fiftyone_plugin.errors import FieldError, RunError
-from fiftyone_plugin.labels import check_fields
+from fiftyone_plugin.labels import ALL_SHOWN, Shown, check_fields
 from fiftyone_plugin.runs.collection import Documents, pictures_of
 from fiftyone_plugin.runs.deleting import delete_run
 from fiftyone_plugin.runs.frames import FrameDocuments
-from fiftyone_plugin.runs.records import Run, find_run, forget, list_runs, mend, register
+from fiftyone_plugin.runs.records import (
+    Run,
+    find_run,
+    forget,
+    list_runs,
+    mend,
+    register,
+    show,
+)
 from fiftyone_plugin.runs.schema import declare
 from fiftyone_plugin.storage import files_folder
 from fiftyone_plugin.values import Mode, RunConfig
@@ -15,7 +23,14 @@ from fiftyone_plugin.values import Mode, RunConfig
 __all__ = ["open_run"]
 
 
-def open_run(dataset: Any, config: RunConfig, model_id: str, *, overwrite: bool = False) -> Run:
+def open_run(
+    dataset: Any,
+    config: RunConfig,
+    model_id: str,
+    *,
+    overwrite: bool = False,
+    shown: Shown = ALL_SHOWN,
+) -> Run:
     """The run of that configuration and model: the one that is there, or a new one.
 
     Safe to call again after a kill at any instant, and in several processes.
@@ -29,6 +44,9 @@ def open_run(dataset: Any, config: RunConfig, model_id: str, *, overwrite: bool 
     overwrite
         Consent to replace what the field holds: another run on it is deleted at once, with its
         labels and files; labels of others are replaced in each sample that is worked on.
+    shown
+        What a view shows, as `labels.shown_by` gives it: no other labels are asked from now on.
+        Masks of labels that were asked before stay.
 
     Raises
     ------
@@ -43,7 +61,7 @@ def open_run(dataset: Any, config: RunConfig, model_id: str, *, overwrite: bool 
     for run in list_runs(dataset):
         if run.run_id == run_id:
             declare(dataset, run)
-            return run
+            return show(dataset, run, shown)
         if run.config.label_field == config.label_field:
             others.append(run)
     _check_media(dataset, config)
@@ -69,6 +87,7 @@ def open_run(dataset: Any, config: RunConfig, model_id: str, *, overwrite: bool 
         folder=str(files_folder(dataset, config.label_field, config.folder)),
         replaces=overwrite and not created,
         created=created,
+        shown=shown,
     )
     register(dataset, run)
     run = find_run(dataset, run_id)

@@ -4,15 +4,16 @@ A run owns its field. The record is looked up by name; the name follows from wha
 so the same command finds its own run again, in any process and after any accident.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fiftyone_plugin.errors import RunError
+from fiftyone_plugin.labels import ALL_SHOWN, Shown
 from fiftyone_plugin.storage import MaskFiles, is_slug
 from fiftyone_plugin.values import RunConfig
 
-__all__ = ["METHOD", "Run", "find_run", "forget", "list_runs", "mend", "register"]
+__all__ = ["METHOD", "Run", "find_run", "forget", "list_runs", "mend", "register", "show"]
 
 METHOD = "sam_plugins"
 """What FiftyOne's runs of ours say they are."""
@@ -38,6 +39,9 @@ class Run:
         Whether labels that others left in the field may be replaced, sample by sample.
     created
         Whether the field did not exist before.
+    shown
+        The labels that are asked: those of the view that the run was last begun over. It is no
+        part of the name, so that the same settings go on in the same field over another view.
     """
 
     run_id: str
@@ -47,6 +51,7 @@ class Run:
     folder: str
     replaces: bool = False
     created: bool = True
+    shown: Shown = ALL_SHOWN
 
     @property
     def files(self) -> MaskFiles:
@@ -100,8 +105,19 @@ def register(dataset: Any, run: Run) -> None:
         folder=run.folder,
         replaces=run.replaces,
         created=run.created,
+        shown=run.shown.to_json(),
     )
     dataset.register_run(run.run_id, record)
+
+
+def show(dataset: Any, run: Run, shown: Shown) -> Run:
+    """Write down that a run asks what another view shows."""
+    if run.shown == shown:
+        return run
+    record = dataset.get_run_info(run.run_id).config
+    record.shown = shown.to_json()
+    dataset.update_run_config(run.run_id, record)
+    return replace(run, shown=shown)
 
 
 def mend(dataset: Any) -> None:
@@ -132,6 +148,7 @@ def _read(dataset: Any, run_id: str) -> Run:
             folder=str(record.folder),
             replaces=bool(record.replaces),
             created=bool(record.created),
+            shown=Shown.from_json(getattr(record, "shown", None) or {}),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(

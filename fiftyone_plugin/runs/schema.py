@@ -8,15 +8,14 @@ from fiftyone_plugin.fields import (
     MODEL_ID,
     PROMPT_ID,
     RUN_ID,
-    reason_field,
-    run_field,
-    status_field,
+    asked_field,
+    fields_beside,
 )
 from fiftyone_plugin.runs.lock import fields_locked
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.values import Mode
 
-__all__ = ["declare"]
+__all__ = ["declare", "declare_newer"]
 
 _COUNTS = ("area", "components", "holes")
 _YES_OR_NO = ("touches_border",)
@@ -39,6 +38,22 @@ def declare(dataset: Any, run: Run) -> None:
                 add(name, **arguments)
 
 
+def declare_newer(dataset: Any, run: Run) -> None:
+    """Declare what this version writes for a run that an older one has begun.
+
+    Where nothing of the run is declared, it was deleted meanwhile, and nothing is.
+
+    Raises
+    ------
+    RunError
+        If others change the dataset's fields all the time.
+    """
+    dataset.reload()
+    there = [name in dataset.get_field_schema() for name in fields_beside(run.config.label_field)]
+    if any(there) and not all(there):
+        declare(dataset, run)
+
+
 def _missing(dataset: Any, run: Run) -> list[tuple[Callable[..., None], str, dict[str, Any]]]:
     """What is not declared yet: how, what, and as what."""
     import fiftyone.core.fields as fof
@@ -53,9 +68,10 @@ def _missing(dataset: Any, run: Run) -> list[tuple[Callable[..., None], str, dic
     if field not in schema:
         labels = {"ftype": fof.EmbeddedDocumentField, "embedded_doc_type": fol.Detections}
         missing.append((add, field, labels))
-    for name in (status_field(field), reason_field(field), run_field(field)):
+    for name in fields_beside(field):
+        kind = fof.DictField if name == asked_field(field) else fof.StringField
         if name not in beside:
-            missing.append((dataset.add_sample_field, name, {"ftype": fof.StringField}))
+            missing.append((dataset.add_sample_field, name, {"ftype": kind}))
     kinds: dict[str, Any] = dict.fromkeys((PROMPT_ID, RUN_ID, MODEL_ID), fof.StringField)
     kinds.update(dict.fromkeys(MASK_ATTRIBUTES, fof.FloatField))
     kinds.update(dict.fromkeys(_COUNTS, fof.IntField))

@@ -46,6 +46,10 @@ class Spool:
         """Whether an object was found on a frame."""
         return any(each[2] == identity for each in self._places.get(number, ()))
 
+    def where(self, identity: tuple[str, int]) -> list[int]:
+        """Frames on which an object was found."""
+        return [number for number in self._places if self.has(number, identity)]
+
     @property
     def numbers(self) -> list[int]:
         """Frames that have labels, in order."""

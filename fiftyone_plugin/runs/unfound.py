@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from fiftyone_plugin.runs.documents import REASONS, joined
 
-__all__ = ["Unfound"]
+__all__ = ["Unfound", "ranges_of"]
 
 _KEPT = 2 * REASONS
 """Reasons that are kept in memory."""
@@ -21,6 +21,7 @@ class Unfound:
     def __init__(self) -> None:
         self._frames: dict[tuple[Which | None, str], list[int]] = {}
         self._more = 0
+        self._others: set[Which] = set()
 
     def add(self, number: int, which: Which | None, reason: str) -> None:
         """Note one.
@@ -39,6 +40,7 @@ class Unfound:
             self._frames.setdefault(key, []).append(number)
         else:
             self._more += 1
+            self._others.update(() if which is None else (which,))
 
     def forget(self, found: Callable[[int, Which], bool]) -> None:
         """Leave frames out where the object was found after all, coming from another frame."""
@@ -51,6 +53,11 @@ class Unfound:
                 self._frames[key] = left
             else:
                 del self._frames[key]
+
+    @property
+    def objects(self) -> frozenset[Which]:
+        """Objects that are missing on a frame; of those that are only counted, all."""
+        return frozenset(self._others.union(which for which, _ in self._frames if which))
 
     def __bool__(self) -> bool:
         return bool(self._frames)
@@ -69,14 +76,20 @@ def _name(which: Which) -> str:
     return f"{label} {index}" if label != str(None) else f"object {index}"
 
 
-def _ranges(numbers: Sequence[int]) -> str:
-    """As "Frames 3, 5-9"."""
+def ranges_of(numbers: Sequence[int]) -> list[list[int]]:
+    """[first, last] of each run of numbers."""
     ranges: list[list[int]] = []
     for number in sorted(set(numbers)):
         if ranges and number == ranges[-1][1] + 1:
             ranges[-1][1] = number
         else:
             ranges.append([number, number])
+    return ranges
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """As "Frames 3, 5-9"."""
+    ranges = ranges_of(numbers)
     said = [f"{a}" if a == b else f"{a}-{b}" for a, b in ranges[:_RANGES]]
     left = sum(b - a + 1 for a, b in ranges[_RANGES:])
     frames = "Frame" if len(set(numbers)) == 1 else "Frames"

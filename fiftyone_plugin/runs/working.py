@@ -12,6 +12,7 @@ from fiftyone_plugin.runs.following import FollowedVideo
 from fiftyone_plugin.runs.loading import Loader, Read, Skipped, Unread, Video, sentence
 from fiftyone_plugin.runs.progress import Stop, Tell, WorkProgress, WorkReport
 from fiftyone_plugin.runs.records import Run
+from fiftyone_plugin.runs.schema import declare_newer
 from fiftyone_plugin.runs.writing import Writer
 from fiftyone_plugin.values import Mode, SampleAnswer
 from sam_plugins import Progress
@@ -40,7 +41,8 @@ def work_on(
     """Make the masks of samples; those that this run has done are left as they are.
 
     Each sample is written once, whole or not at all, whatever happens to this process or to others
-    that work on the same samples. What is not done yet is done by the next call.
+    that work on the same samples. What is not done yet is done by the next call. Labels that were
+    answered are not asked again: their masks stay as they are, also edited, and also gone.
 
     Parameters
     ----------
@@ -70,6 +72,7 @@ def work_on(
             f"Expected the model of the run {run.run_id}, with the hash {run.model_id}, found "
             f"{segmenter.info.model_id}: other weights are a new run, into another field."
         )
+    declare_newer(dataset, run)
     return _Work(dataset, run, list(dict.fromkeys(sample_ids)), segmenter).through(
         progress or (lambda now: None), stop or (lambda: False), retry=retry
     )
@@ -138,7 +141,7 @@ class _Work:
             return None
         self._in_a_row = 0
         try:
-            return answered(self._run, self._writer.documents, item.sample_id, item.before, answer)
+            return answered(self._run, item, answer)
         except SampleError as error:
             return failed(item.sample_id, item.before, str(error))
 
@@ -151,7 +154,7 @@ class _Work:
             label = f"frame {made.done} of {made.total}"
             tell(WorkProgress(done, len(self._ids), self._objects + objects, label, part))
 
-        video = FollowedVideo(self._dataset, self._run, item.sample, item.before)
+        video = FollowedVideo(self._dataset, self._run, item)
         try:
             write = video.work(self._segmenter, progress=progress, stop=stop)
         except (RunError, PyMongoError):

@@ -45,11 +45,6 @@ class Writer:
         self._since = 0.0
         self._finished: list[str] = []
 
-    @property
-    def documents(self) -> Documents:
-        """The documents that are written."""
-        return self._documents
-
     def add(self, write: SampleWrite) -> None:
         """Take one sample; writes what there is when that is enough."""
         if self._batch and self._bytes + write.size > _BYTES:

@@ -73,7 +73,7 @@ def run_on_ray(
     }
     task = ray.remote(**options)(run_shard)
     waiting = {
-        task.remote(run.dataset_name, run.run_id, index, count, retry=retry): index
+        task.remote(run.dataset_name, run.run_id, index, count, shown=run.shown, retry=retry): index
         for index in range(count)
     }
     reports: list[WorkReport] = []

@@ -33,6 +33,7 @@ def queue_shards(dataset: Any, run: Run, count: int, *, retry: bool = False) -> 
     with ThreadPoolExecutor(1) as thread:
         for index in range(count):
             params = {"run_id": run.run_id, "index": index, "count": count, "retry": retry}
+            params["shown"] = run.shown.to_json()
             context = {"dataset": dataset, "params": params, "request_delegation": True}
             result = thread.submit(foo.execute_operator, SHARD_OPERATOR, context).result()
             queued.append(str(result.result["id"]))

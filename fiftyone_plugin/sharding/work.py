@@ -1,12 +1,14 @@
 """The one operation that every kind of worker performs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import fiftyone as fo
 
 from fiftyone_plugin.errors import RunError
+from fiftyone_plugin.labels import Shown
 from fiftyone_plugin.models import segmenter_for
-from fiftyone_plugin.runs import WorkProgress, WorkReport, find_run, pictures_of, work_on
+from fiftyone_plugin.runs import WorkProgress, WorkReport, find_run, samples_of, work_on
 from fiftyone_plugin.sharding.parts import shard_ids
 
 __all__ = ["run_shard"]
@@ -19,6 +21,7 @@ def run_shard(
     count: int,
     *,
     sample_ids: list[str] | None = None,
+    shown: Shown | None = None,
     retry: bool = False,
     progress: Callable[[WorkProgress], None] | None = None,
     stop: Callable[[], bool] | None = None,
@@ -32,8 +35,9 @@ def run_shard(
     index, count
         Which shard, from 0, and of how many.
     sample_ids
-        The samples that are shared out; by default all of the dataset, of a grouped one
-        the pictures of all slices.
+        The samples that are shared out; by default those that the run is over.
+    shown
+        The labels that are asked; by default those that the run's record says.
     retry
         Whether samples that failed, wholly or in part, are worked on again.
     progress, stop
@@ -58,7 +62,9 @@ def run_shard(
             f"{segmenter.info.model_id[:12]} as {run.config.model!r}: give all workers the same "
             "weights, or begin a new run."
         )
+    if shown is not None:
+        run = replace(run, shown=shown)
     if sample_ids is None:
-        sample_ids = pictures_of(dataset).values("id")
+        sample_ids = samples_of(dataset, run)
     ids = shard_ids(sample_ids, index, count)
     return work_on(dataset, run, ids, segmenter, retry=retry, progress=progress, stop=stop)

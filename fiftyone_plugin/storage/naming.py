@@ -13,20 +13,23 @@ from typing import Any
 
 from fiftyone_plugin.fields import REMOVED_STORE, REPROMPT_STORE
 
-__all__ = ["files_in_labels", "files_in_use"]
+__all__ = ["files_in_use", "files_named"]
 
 _PATHS = {
     "fiftyone.core.labels.Detection": "mask_path",
     "fiftyone.core.labels.Detections": "detections.mask_path",
 }
+_REMOVED = ("value.removed.mask_path", "value.changed.mask_path")
+"""Where a record of removed or changed labels names files."""
 
 
-def files_in_labels(folder: Path) -> frozenset[Path]:
-    """Files below a folder that labels name, of all samples and frames of all datasets.
+def files_named(folder: Path) -> frozenset[Path]:
+    """Files below a folder that labels of any dataset name, also those that can be put back.
 
     Every document is looked at: this takes as long as a database is large.
     """
-    return frozenset(_in_labels(folder, None))
+    found = [*_in_labels(folder, None), *_in_records(folder, None)]
+    return frozenset(path for path in found if path.is_relative_to(folder))
 
 
 def files_in_use(folder: Path, sample_ids: Collection[str]) -> frozenset[Path]:
@@ -34,7 +37,7 @@ def files_in_use(folder: Path, sample_ids: Collection[str]) -> frozenset[Path]:
 
     Clones of a dataset keep the ids of its samples, so that theirs are among them.
     """
-    found = [*_in_labels(folder, sample_ids), *_in_records(sample_ids)]
+    found = [*_in_labels(folder, sample_ids), *_in_records(folder, sample_ids)]
     return frozenset(path for path in found if path.is_relative_to(folder))
 
 
@@ -51,28 +54,32 @@ def _in_labels(folder: Path, sample_ids: Collection[str] | None) -> Iterator[Pat
             collection = dataset.get(f"{kind}_collection_name")
             if not paths or not collection:
                 continue
-            below = {"$regex": "^" + re.escape(f"{folder}{os.sep}")}
-            query: dict[str, Any] = {"$or": [{path: below} for path in paths]}
+            query: dict[str, Any] = {"$or": [{path: _below(folder)} for path in paths]}
             if sample_ids is not None:
                 query["_id" if kind == "sample" else "_sample_id"] = {"$in": _ids(sample_ids)}
             for document in database[collection].find(query, dict.fromkeys(paths, 1)):
                 yield from _named(document)
 
 
-def _in_records(sample_ids: Collection[str]) -> Iterator[Path]:
-    ids = list(sample_ids)
-    wanted = {
-        "$or": [
-            {"store_name": REMOVED_STORE, "value.sample_id": {"$in": ids}},
-            {"store_name": REPROMPT_STORE, "key": {"$in": ids}},
-        ]
+def _in_records(folder: Path, sample_ids: Collection[str] | None) -> Iterator[Path]:
+    below = _below(folder)
+    removed: dict[str, Any] = {
+        "store_name": REMOVED_STORE,
+        "$or": [{path: below} for path in _REMOVED],
     }
-    for record in _database()["execution_store"].find(wanted, {"value": 1}):
-        value = record.get("value") or {}
-        yield from _named(value.get("removed"))
-        yield from _named(value.get("changed"))
-        for kept in value.get("kept") or ():
+    corrected: dict[str, Any] = {"store_name": REPROMPT_STORE}
+    if sample_ids is not None:
+        removed["value.sample_id"] = corrected["key"] = {"$in": list(sample_ids)}
+    records = _database()["execution_store"]
+    for record in records.find(removed, dict.fromkeys(_REMOVED, 1)):
+        yield from _named(record)
+    for record in records.find(corrected, {"value.kept.former": 1}):
+        for kept in (record.get("value") or {}).get("kept") or ():
             yield from _named(json.loads(kept.get("former") or "null"))
+
+
+def _below(folder: Path) -> dict[str, str]:
+    return {"$regex": "^" + re.escape(f"{folder}{os.sep}")}
 
 
 def _named(value: Any) -> Iterator[Path]:

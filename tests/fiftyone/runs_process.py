@@ -136,6 +136,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     watch(instants)
     import fiftyone as fo
 
+    from fiftyone_plugin.labels import Shown
     from fiftyone_plugin.runs import delete_run, following, open_run, work_on, writing
     from fiftyone_plugin.values import RunConfig
     from sam_plugins.testing import FakeSegmenter
@@ -152,7 +153,8 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         Path(job["meet"], str(os.getpid())).touch()
         while len(os.listdir(job["meet"])) < 2:
             time.sleep(0.005)
-    run = open_run(dataset, config, segmenter.info.model_id)
+    shown = Shown.from_json(job.get("shown", {}))
+    run = open_run(dataset, config, segmenter.info.model_id, shown=shown)
     ids = dataset.values("id")
     report = work_on(dataset, run, ids, segmenter, retry=job.get("retry", False))
     return {"instants": instants.count, **asdict(report)}

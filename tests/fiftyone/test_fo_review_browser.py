@@ -76,15 +76,19 @@ def test_a_curator_reviews_masks_in_the_panel(page, app, dataset, shots):
     assert errors == []
 
 
-def test_a_curator_reviews_masks_of_a_video(page, app, masked_film, shots, tmp_path):
-    """A browser plays WebM; the views of findings are asked for frames by the App's own server."""
+@pytest.fixture
+def judged_film(masked_film, tmp_path):
+    """A video that a browser can play, with masks on three of its frames."""
     path = discs.write_video(
         tmp_path / "discs.webm", map(discs.picture, range(discs.FRAMES)), "VP80"
     )
-    dataset = masked_film((2, 5, 9), path)
-    judge_masks(dataset, "frames.masks", Thresholds(max_shift=0.1))
-    save_views(dataset, "frames.masks")
-    accept, errors = open_panel(page, app.dataset_url(dataset))
+    made = masked_film((2, 5, 9), path)
+    judge_masks(made, "frames.masks", Thresholds(max_shift=0.1))
+    return made
+
+
+def test_a_curator_reviews_masks_of_a_video(page, app, judged_film, shots):
+    accept, errors = open_panel(page, app.dataset_url(judged_film))
     page.get_by_text("6 open").wait_for()
     page.get_by_text("frame 9 of its video").wait_for()
     page.locator("img[src^='data:image/png']").wait_for()
@@ -93,7 +97,13 @@ def test_a_curator_reviews_masks_of_a_video(page, app, masked_film, shots, tmp_p
     page.get_by_role("button", name=re.compile("Open in modal")).click()
     page.wait_for_selector("[data-cy=modal-looker-container]")
     page.screenshot(path=shots / "review-panel-video.png")
-    assert count_reviews(dataset, "frames.masks").accepted == 1
-    page.goto(app.dataset_url(dataset) + "?view=frames-masks-duplicates")
-    page.get_by_text("0 samples").wait_for()
+    assert count_reviews(judged_film, "frames.masks").accepted == 1
     assert errors == []
+
+
+def test_views_of_findings_ask_for_frames_on_the_server(page, app, judged_film):
+    save_views(judged_film, "frames.masks")
+    page.set_default_timeout(25_000)
+    for name, found in (("duplicates", "0 samples"), ("jumps", "1 sample")):
+        page.goto(f"{app.dataset_url(judged_film)}?view=frames-masks-{name}")
+        page.get_by_text(found, exact=True).wait_for()

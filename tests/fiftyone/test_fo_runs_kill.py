@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from runs_process import Jobs, serving
 
+from fiftyone_plugin.labels import shown_by
 from fiftyone_plugin.values import Mode, RunConfig
 
 pytestmark = pytest.mark.skipif(
@@ -139,6 +140,34 @@ def test_killed_inside_writes_each_sample_is_written_once(jobs, dataset, folder,
         assert set(times.values()) == {1}, deadly
         ended(jobs, dataset, config, delete=True)
         assert state(dataset, folder) == before, deadly
+
+
+@pytest.mark.slow
+def test_killed_over_a_view_and_then_over_the_rest_each_sample_is_written_once(
+    jobs, dataset, folder, fiftyone_here
+):
+    """The view hides one of two boxes; the rest is asked by the same run without a view."""
+    folder = folder / "view"
+    config = settings("files", folder)
+    view = dataset.filter_labels("boxes", fiftyone_here.ViewField("group") == "a")
+    job = {"dataset": dataset.name, "config": config.to_json()}
+    parts = [{"shown": shown_by(view, config).to_json()}, {}]
+    instants, states = [], []
+    for part in parts:
+        instants.append(ended(jobs, dataset, config, **part)["instants"])
+        states.append(state(dataset, folder))
+    ended(jobs, dataset, config, delete=True)
+    rng = random.Random(7)
+    for _ in range(3):
+        for part, count, expected in zip(parts, instants, states, strict=True):
+            with counted(dataset) as times:
+                code, _ = jobs.run(**job, **part, deadly=rng.randrange(1, count))
+                assert code == -signal.SIGKILL
+                ended(jobs, dataset, config, **part)
+                assert ended(jobs, dataset, config, **part)["skipped"] == SAMPLES
+            assert state(dataset, folder) == expected
+            assert set(times.values()) == {1}
+        ended(jobs, dataset, config, delete=True)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fiftyone_plugin.quality import LabelRef, remove_labels, restore
+from fiftyone_plugin.quality import LabelRef, purge, remove_labels, restore
 from fiftyone_plugin.review import Corrections
 from fiftyone_plugin.runs import delete_run, open_run, work_on
 from fiftyone_plugin.values import Mode, RunConfig
@@ -95,3 +95,74 @@ def test_a_corrected_mask_can_be_taken_back_after_the_run_went_on(make_dataset, 
     corrections.undo()
     assert len(paths(dataset)) == 2
     assert all(path.is_file() for path in paths(dataset))
+
+
+def without_first(dataset, segmenter, config, inline):
+    """A run of which one label was taken out; the run, the removal and the label as it was."""
+    run = made(dataset, segmenter, replace(config, max_inline_bytes=inline))
+    sample = dataset.first()
+    label = sample.masks.detections[0].copy()
+    if label.mask_path:
+        label.import_mask()
+    removal = remove_labels(
+        dataset, "masks", [LabelRef(sample.id, sample.masks.detections[0].id)], reason=""
+    )
+    return run, removal, label
+
+
+@pytest.mark.parametrize("inline", [0, 1 << 20])
+@pytest.mark.parametrize("first", ["restored", "deleted"])
+def test_a_removed_label_comes_back_with_its_mask_before_and_after_its_run_is_deleted(
+    make_dataset, segmenter, config, inline, first
+):
+    dataset = make_dataset(1)
+    run, removal, label = without_first(dataset, segmenter, config, inline)
+    if first == "restored":
+        assert restore(dataset, removal.removal_id).labels == 1
+        delete_run(dataset, run.run_id)
+        assert not dataset.has_sample_field("masks")
+        assert [path for path in Path(config.folder).rglob("*") if path.is_file()] == []
+        return
+    deleted = delete_run(dataset, run.run_id)
+    assert (deleted.labels, deleted.files) == (1, 0 if inline else 1)
+    assert restore(dataset, removal.removal_id).labels == 1
+    (back,) = dataset.first().masks.detections
+    if back.mask_path:
+        back.import_mask()
+    assert (back.mask == label.mask).all()
+    assert back.mask.any()
+
+
+def test_what_was_corrected_is_taken_back_with_its_mask_after_the_run_is_deleted(
+    make_dataset, segmenter, config
+):
+    dataset = make_dataset(1)
+    run = made(dataset, segmenter, config)
+    sample = dataset.first()
+    refined = Refined(crop=np.ones((4, 5), bool), box=(1, 2, 6, 6), score=0.5, answer=0, answers=1)
+    corrections = Corrections(dataset, sample.id)
+    corrections.replace("masks", sample.masks.detections[0].id, refined, (96, 128), "model")
+    delete_run(dataset, run.run_id)
+    corrections.undo()
+    (path,) = paths(dataset)
+    assert path.is_file()
+
+
+def test_purging_takes_the_files_of_a_deleted_run_and_no_others(make_dataset, segmenter, config):
+    dataset = make_dataset(1)
+    run, removal, _ = without_first(dataset, segmenter, config, 0)
+    clone = dataset.clone()
+    try:
+        again = remove_labels(
+            clone,
+            "masks",
+            [LabelRef(clone.first().id, clone.first().masks.detections[0].id)],
+            reason="",
+        )
+        delete_run(dataset, run.run_id)
+        purge(dataset, removal.removal_id)
+        (left,) = [path for path in Path(config.folder).rglob("*") if path.is_file()]
+        assert restore(clone, again.removal_id).labels == 1
+        assert paths(clone) == [left]
+    finally:
+        clone.delete()

@@ -1,6 +1,7 @@
 """Objects followed from FiftyOne's form, and from the command line, in videos of moving discs."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,35 @@ def test_follow_and_everything_are_not_one_command(dataset: Any) -> None:
         cli, ["fiftyone", "segment", dataset.name, "--follow", "--everything"]
     )
     assert said.exit_code != 0
+
+
+@pytest.mark.parametrize("cut", ["filtered", "frames", "frame patches", "clips"])
+def test_only_what_a_view_of_frames_shows_is_followed(make_video: Any, cut: str) -> None:
+    from fiftyone import ViewField
+
+    dataset = make_video({1: [(0, {})], 3: [(1, {})]})
+    sample = dataset.first()
+    for number, frame in sample.frames.items():
+        frame["filepath"] = f"/not/sampled/{number}.png"
+    sample.save()
+    first = dataset.first().frames[1].boxes.detections[0].id
+    made: dict[str, Callable[[], Any]] = {
+        "filtered": lambda: dataset.select_labels(ids=[first], fields="frames.boxes"),
+        "frames": lambda: dataset.to_frames().match(ViewField("frame_number") == 1),
+        "frame patches": lambda: dataset.to_frames().to_patches("boxes").limit(1),
+        "clips": lambda: dataset.to_clips([[(1, 2)]]),
+    }
+    view = made[cut]()
+    params = {"box_field": "frames.boxes", "label_field": "sam"}
+    assert execute(FOLLOW, dataset, view=view, dry_run=True, **params)["objects"] == 1
+    assert execute(FOLLOW, dataset, view=view, **params)["objects"] == discs.FRAMES
+    dataset.reload()
+    assert set(dataset.values("frames.sam.detections.prompt_id", unwind=True)) == {first}
+    before = dataset.values("frames.sam.detections.id", unwind=True)
+    again = execute(FOLLOW, dataset, view=view, **params)
+    assert (again["skipped"], again["objects"]) == (1, 0)
+    assert execute(FOLLOW, dataset, dry_run=True, **params)["objects"] == 1
+    assert execute(FOLLOW, dataset, **params)["objects"] == discs.FRAMES
+    assert set(before) <= set(dataset.values("frames.sam.detections.id", unwind=True))
+    check(dataset, "sam")
+    assert execute(FOLLOW, dataset, **params)["skipped"] == 1

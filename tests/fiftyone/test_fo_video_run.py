@@ -329,3 +329,37 @@ def test_videos_of_a_grouped_dataset_are_worked_on(
     assert run_counts(dataset, run.run_id)[None] == 0
     delete_run(dataset, run.run_id)
     assert not dataset.has_frame_field("masks")
+
+
+def test_a_retry_brings_no_label_back_that_was_taken_out(
+    make_video: Any, nano: Any, tmp_path: Path
+) -> None:
+    """Disc 1 is on all frames, disc 2 is lost: it is followed again, disc 1 is left alone."""
+    shown = [(0, 1) if frame < 5 else (0,) for frame in range(FRAMES)]
+    path = discs.write_video(tmp_path / "ends.mp4", map(discs.picture, range(FRAMES), shown))
+    dataset = make_video({2: [(0, {"index": 1}), (1, {"index": 2})]}, path)
+    run, report = worked(dataset, nano)
+    assert report.partial == 1
+    sample = dataset.first()
+    out = [
+        label.id
+        for number, index in ((3, 1), (4, 2))
+        for label in sample.frames[number].masks.detections
+        if label.index == index
+    ]
+    dataset.delete_labels(ids=out)
+    sample.reload()
+    sample.frames[1].masks.detections[0].tags.append("seen")
+    sample.save()
+
+    def there(index: int) -> list[int]:
+        sample.reload()
+        found = {n: {d.index for d in f.masks.detections} for n, f in sample.frames.items()}
+        return sorted(number for number, objects in found.items() if index in objects)
+
+    for _ in range(2):
+        assert work_on(dataset, run, [sample.id], nano, retry=True).partial == 1
+        assert there(1) == [n for n in range(1, FRAMES + 1) if n != 3]
+        assert there(2) == [1, 2, 3, 5]
+        assert "Frame 6, disc 2" in sample.masks_reason
+        assert "seen" in sample.frames[1].masks.detections[0].tags

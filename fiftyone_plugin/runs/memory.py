@@ -1,0 +1,113 @@
+"""What a run remembers of a sample that it has written before: which labels it has asked.
+
+A label that was answered is not asked again: its mask is there, or somebody has taken it out.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fiftyone_plugin.values import AskedObject, UnansweredObject
+
+__all__ = ["NEVER", "Memory", "remembered"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a run has asked of one sample, and what is there of it.
+
+    Parameters
+    ----------
+    answered, unanswered
+        Ids of the labels that have asked with and without success. Labels of the run say that
+        theirs was answered, also where nothing was remembered.
+    found
+        Of a video, (label, index, frames) of objects that are to be asked again: where they were
+        found, as "3,5-9".
+    of_view
+        Whether the sample may hold labels that were never asked because a view hid them.
+    labels
+        Ids of the run's labels in the sample: they stay as they are.
+    reason
+        What the reason field says.
+    """
+
+    answered: frozenset[str] = frozenset()
+    unanswered: frozenset[str] = frozenset()
+    found: tuple[tuple[str, int, str], ...] = ()
+    of_view: bool = False
+    labels: tuple[Any, ...] = ()
+    reason: str = ""
+
+    def is_open(self, label_ids: Collection[str], *, retry: bool) -> bool:
+        """Whether an object of these labels is to be asked: never before, or in vain and again."""
+        return self.answered.isdisjoint(label_ids) and (
+            retry or self.unanswered.isdisjoint(label_ids)
+        )
+
+    def knows(self, label_id: str) -> bool:
+        """Whether a label has asked before."""
+        return label_id in self.answered or label_id in self.unanswered
+
+    def after(
+        self,
+        asked: Iterable[AskedObject],
+        unanswered: Iterable[UnansweredObject],
+        *,
+        of_view: bool,
+        retry: bool,
+    ) -> "Memory":
+        """What is remembered once these were asked, and some of them in vain.
+
+        What was not answered before and is not asked now stays unanswered; except where everything
+        was to be asked again: such labels are gone.
+        """
+        in_vain = {each.prompt_id for each in unanswered}
+        answered: set[str] = set(self.answered)
+        for each in asked:
+            (in_vain if each.prompt_id in in_vain else answered).update(each.label_ids)
+        if of_view or not retry:
+            in_vain |= self.unanswered - answered
+        return Memory(answered=frozenset(answered), unanswered=frozenset(in_vain), of_view=of_view)
+
+    def to_mongo(self) -> dict[str, Any] | None:
+        """As a sample's document holds it; None where nothing is left to ask."""
+        if not self.unanswered and not self.of_view:
+            return None
+        return {
+            "answered": sorted(self.answered),
+            "unanswered": sorted(self.unanswered),
+            "found": [list(each) for each in self.found],
+            "of_view": self.of_view,
+        }
+
+
+NEVER = Memory()
+"""Of a sample that the run has not written yet."""
+
+
+def remembered(
+    value: Mapping[str, Any] | None, reason: str | None, labels: Iterable[Mapping[str, Any]]
+) -> Memory:
+    """What a document says.
+
+    Parameters
+    ----------
+    value
+        As `Memory.to_mongo` gave it; None also of a run of a version that remembered nothing.
+    reason
+        Of the reason field.
+    labels
+        The run's own labels with their ids and prompt ids.
+    """
+    value = value or {}
+    labels = list(labels)
+    there = {str(each["prompt_id"]) for each in labels if each.get("prompt_id")}
+    return Memory(
+        answered=frozenset(value.get("answered") or ()) | there,
+        unanswered=frozenset(value.get("unanswered") or ()) - there,
+        found=tuple((str(a), int(b), str(c)) for a, b, c in value.get("found") or ()),
+        of_view=bool(value.get("of_view")),
+        labels=tuple(each["_id"] for each in labels),
+        reason=reason or "",
+    )
