@@ -150,6 +150,44 @@ def test_a_label_that_was_deleted_since_is_said_to_be_gone(dataset: Any) -> None
     assert corrections.count == 0
 
 
+def test_taking_back_a_mask_leaves_what_was_said_of_the_label_since(dataset: Any) -> None:
+    sample = dataset.first()
+    label = sample["boxes"].detections[0]
+    former = label.bounding_box
+    corrections = Corrections(dataset, sample.id)
+    corrections.replace("boxes", label.id, refined(), SIZE, "model")
+    sample.reload()
+    later = sample["boxes"].detections[0]
+    later.tags, later["review"], later.label = ["seen"], "rejected", "cell"
+    sample.save()
+    corrections.undo()
+    sample.reload()
+    back = sample["boxes"].detections[0]
+    assert (back.mask, back.bounding_box) == (None, former)
+    assert (back.tags, back["review"], back.label) == (["seen"], "rejected", "cell")
+    assert "area" not in back.to_dict()
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_a_mask_that_somebody_drew_since_is_not_taken_back(dataset: Any, added: bool) -> None:
+    sample = dataset.first()
+    corrections = Corrections(dataset, sample.id)
+    if added:
+        corrections.add("boxes", "new", refined(), SIZE, "model")
+    else:
+        label_id = sample["boxes"].detections[-1].id
+        corrections.replace("boxes", label_id, refined(), SIZE, "model")
+    sample.reload()
+    drawn = np.ones((30, 30), bool)
+    sample["boxes"].detections[-1].mask = drawn
+    sample.save()
+    with pytest.raises(ReviewError, match="has another mask by now"):
+        corrections.undo()
+    sample.reload()
+    assert np.array_equal(sample["boxes"].detections[-1].mask, drawn)
+    assert corrections.count == 0
+
+
 def test_it_finds_its_label_where_others_take_one_out_meanwhile(
     dataset: Any, monkeypatch: Any
 ) -> None:
