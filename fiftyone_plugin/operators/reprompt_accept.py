@@ -27,7 +27,10 @@ class RepromptAccept(foo.Operator):
         return unlisted("reprompt_accept", "Accept a mask")
 
     def execute(self, ctx: Any) -> dict[str, Any]:
-        """Replace the mask of `label_id` in `field`, or add a label of class `label` there."""
+        """Replace the mask of `label_id` in `field`, or add a label of class `label` there.
+
+        `new_field` names the field if it was made for it.
+        """
         return answered(lambda: self._accept(ctx))
 
     def _accept(self, ctx: Any) -> dict[str, Any]:
@@ -53,7 +56,8 @@ class RepromptAccept(foo.Operator):
             )
         if not known:
             ctx.ops.reload_dataset()  # the App learns of a field in no other way
-        return {"label_id": label_id, **written_json(ctx, corrections)}
+        new = {} if known else {"new_field": field}
+        return {"label_id": label_id, **new, **written_json(ctx, corrections)}
 
 
 def _text(ctx: Any, name: str) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from fiftyone_plugin.errors import ReviewError
-from fiftyone_plugin.labels import open_picture
+from fiftyone_plugin.labels import picture_to_click
 from fiftyone_plugin.review import (
     Corrections,
     Key,
@@ -104,7 +104,7 @@ def prepared(ctx: Any, sample: Any) -> tuple[Key, Opened]:
             f"Only pictures can be asked again, and this sample is of type {sample.media_type}."
         )
     key = Key(ctx.dataset.name, str(sample.id), model)
-    return key, shared_reprompter().open(key, lambda: open_picture(sample))
+    return key, shared_reprompter().open(key, lambda: picture_to_click(sample))
 
 
 def asked(ctx: Any, corrections: Corrections, size: Size) -> tuple[Interaction, Start | None]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -140,8 +141,8 @@ class Corrections:
         Raises
         ------
         ReviewError
-            If nothing is left to take back, or the label is gone, or has yet another mask by now:
-            that stays.
+            If nothing is left to take back, or the label or the file of its mask is gone, or it
+            has yet another mask by now: that stays.
         """
         import fiftyone as fo
         from bson import ObjectId
@@ -152,14 +153,17 @@ class Corrections:
         last = kept.pop()
         field, label_id = last["field"], last["label_id"]
         now = next((one for one in self._labels(field) if one.id == label_id), None)
-        path = f"{field}.detections"
+        path, file = f"{field}.detections", None
         if last["former"] is None:
             update: dict[str, Any] = {"$pull": {path: {"_id": ObjectId(label_id)}}}
         else:
-            update = _put_back(f"{path}.$", fo.Detection.from_json(last["former"]).to_dict())
+            former = fo.Detection.from_json(last["former"])
+            update, file = _put_back(f"{path}.$", former.to_dict()), former.mask_path
         problem = ""
         if now is not None and last.get("written", _mask_hash(now)) != _mask_hash(now):
             problem = "has another mask by now: that stays, and nothing was taken back."
+        elif file and os.path.isabs(file) and not os.path.isfile(file):
+            problem = f"had its mask in {file}, which is gone: the mask of now stays."
         elif now is None or not self._change(field, label_id, update):
             problem = "was deleted since: there is nothing to take back."
         self._store.set(self.sample_id, {"kept": kept})

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bson import ObjectId
+from PIL import Image
 
 from fiftyone_plugin.errors import ReviewError
 from fiftyone_plugin.labels import mask_of
@@ -79,7 +80,9 @@ def test_each_correction_is_taken_back_the_last_one_first(dataset: Any) -> None:
 def test_a_mask_in_a_file_comes_back_as_that_file(dataset: Any, tmp_path: Any) -> None:
     sample = dataset.first()
     label = sample["boxes"].detections[0]
-    label.mask_path = str(tmp_path / "mask.png")
+    file = tmp_path / "mask.png"
+    Image.fromarray(refined().crop).save(file)
+    label.mask_path = str(file)
     sample.save()
     corrections = Corrections(dataset, sample.id)
     corrections.replace("boxes", label.id, refined(), SIZE, "model")
@@ -87,8 +90,14 @@ def test_a_mask_in_a_file_comes_back_as_that_file(dataset: Any, tmp_path: Any) -
     assert sample["boxes"].detections[0].mask_path is None
     corrections.undo()
     sample.reload()
-    assert sample["boxes"].detections[0].mask_path == str(tmp_path / "mask.png")
+    assert sample["boxes"].detections[0].mask_path == str(file)
     assert sample["boxes"].detections[0].mask is None
+    corrections.replace("boxes", label.id, refined((0, 0, 9, 9)), SIZE, "model")
+    file.unlink()
+    with pytest.raises(ReviewError, match="which is gone"):
+        corrections.undo()
+    sample.reload()
+    assert sample["boxes"].detections[0].mask.shape == (9, 9)
 
 
 def test_a_new_label_makes_its_field_and_an_empty_one(dataset: Any) -> None:
