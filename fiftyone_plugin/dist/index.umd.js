@@ -2,11 +2,15 @@
 "use strict";
 (() => {
   // src/app.ts
+  function pause(milliseconds) {
+    return new Promise((resolve) => setTimeout(resolve, milliseconds));
+  }
   var app = globalThis;
   var React = app.React;
   var PANEL = "sam_reprompt";
   var PLUGIN = "@sam-plugins/sam";
   var LOOK_AGAIN = 100;
+  var LOOKS = 100;
   var PICTURE = "fo-sample-modal-plugin";
   var MODAL_SPACES = "fiftyone-modal-spaces";
   function useBeside() {
@@ -35,6 +39,27 @@
       return () => clearInterval(timer);
     }, [looker, chosen]);
     return { looker, sampleId: shown };
+  }
+  function useShowField() {
+    const { activeFields, fieldSchema, sidebarGroupsDefinition, State } = app.__fos__;
+    const show = app.recoil.useRecoilCallback(
+      ({ snapshot, set }) => async (field2, looker) => {
+        const groups = await snapshot.getPromise(sidebarGroupsDefinition(false));
+        if (!groups.some(({ paths }) => paths.includes(field2))) return false;
+        const shown = await snapshot.getPromise(activeFields({ modal: true }));
+        const schema = await snapshot.getPromise(fieldSchema({ space: State.SPACE.SAMPLE }));
+        Object.assign(looker?.state.config?.fieldSchema ?? {}, schema);
+        set(sidebarGroupsDefinition(true), groups);
+        if (!shown.includes(field2)) set(activeFields({ modal: true }), [field2, ...shown]);
+        return true;
+      }
+    );
+    const latest = React.useRef(show);
+    latest.current = show;
+    return React.useCallback(async (field2, looker) => {
+      for (let look = 0; look < LOOKS && !await latest.current(field2, looker); look += 1)
+        await pause(LOOK_AGAIN);
+    }, []);
   }
   function useCall() {
     const executors = {
@@ -77,6 +102,10 @@
       width: across * state.scale * wide,
       height: down * state.scale * high
     };
+  }
+  function isSameShape(shown, [height, width]) {
+    const rounding = Math.max(width, height);
+    return Math.abs(shown[0] * height - shown[1] * width) <= rounding;
   }
   function painted({ left, top, width, height }, ratio) {
     const snap = (value) => Math.round(value * ratio) / ratio;
@@ -169,7 +198,7 @@
       } else if (event.button === 0 || event.button === 2) {
         const place = [event.clientX, event.clientY];
         const background = event.button === 2 || event.altKey;
-        this.press = { button: event.button, start: place, now: place, background };
+        this.press = { button: event.button, start: place, now: place, background, chooses: event.shiftKey };
       }
       event.preventDefault();
     }
@@ -189,6 +218,10 @@
       this.press = null;
       if (!press || !picture || event.button !== press.button) return;
       press.now = [event.clientX, event.clientY];
+      if (press.chooses) {
+        this.choose(event);
+        return;
+      }
       if (isDrag(press)) {
         const box = boxBetween(toPicture(picture, press.start), toPicture(picture, press.now));
         if (box) this.say({ kind: "box", box });
@@ -197,6 +230,13 @@
       const place = toPicture(picture, press.start);
       if (isInside(place))
         this.say({ kind: "point", x: place[0], y: place[1], sign: press.background ? 0 : 1 });
+    }
+    /** The App's own canvas selects the label under the pointer, once it has seen that there. */
+    choose(event) {
+      this.passOn("mousemove", event);
+      requestAnimationFrame(() => {
+        for (const name of ["mousedown", "mouseup", "click", "mouseleave"]) this.passOn(name, event);
+      });
     }
     dropped() {
       this.press = null;
@@ -253,8 +293,8 @@
   function onScreen(canvas) {
     return painted(canvas.getBoundingClientRect(), window.devicePixelRatio);
   }
-  function isDrag({ start, now, background }) {
-    return !background && Math.hypot(now[0] - start[0], now[1] - start[1]) > DRAG;
+  function isDrag({ start, now, background, chooses }) {
+    return !background && !chooses && Math.hypot(now[0] - start[0], now[1] - start[1]) > DRAG;
   }
   function swallow(event) {
     event.stopPropagation();
@@ -273,6 +313,70 @@
     pen.lineWidth = 2;
     pen.strokeStyle = COLOURS[1];
     pen.strokeRect(first[0], first[1], second[0] - first[0], second[1] - first[1]);
+  }
+
+  // src/styles.ts
+  var row = {
+    display: "flex",
+    flexWrap: "wrap",
+    flexShrink: 0,
+    gap: 8,
+    alignItems: "center"
+  };
+  var field = {
+    flex: "1 1 8em",
+    minWidth: 0,
+    padding: "4px 8px",
+    color: "inherit",
+    background: "var(--fo-palette-background-level1)",
+    border: "1px solid var(--fo-palette-primary-plainBorder)",
+    borderRadius: 4
+  };
+  var text = { margin: 0, lineHeight: 1.4, flexShrink: 0 };
+  var button = { ...field, flex: "0 0 auto", cursor: "pointer" };
+  var styles = {
+    panel: {
+      display: "flex",
+      flexDirection: "column",
+      gap: 12,
+      padding: 16,
+      boxSizing: "border-box",
+      height: "100%",
+      overflow: "auto",
+      color: "var(--fo-palette-text-primary)"
+    },
+    row,
+    field,
+    button,
+    unusable: { ...button, cursor: "default", opacity: 0.4 },
+    status: text,
+    error: { ...text, color: "var(--fo-palette-danger-plainColor)" },
+    keys: {
+      ...text,
+      display: "grid",
+      gridTemplateColumns: "max-content 1fr",
+      gap: "4px 16px",
+      color: "var(--fo-palette-text-secondary)"
+    },
+    meaning: { margin: 0 },
+    help: { ...text, color: "var(--fo-palette-text-secondary)" }
+  };
+
+  // src/button.tsx
+  function Button({ name, usable, act, children }) {
+    return /* @__PURE__ */ React.createElement(
+      "button",
+      {
+        style: usable ? styles.button : styles.unusable,
+        "data-cy": `sam-reprompt-${name}`,
+        disabled: !usable,
+        onClick: (event) => {
+          event.currentTarget.blur();
+          act();
+        }
+      },
+      children
+    );
   }
 
   // src/session.ts
@@ -295,7 +399,11 @@
     prompts = [];
     /** Which of several answers was chosen; null for what the model takes. */
     chosen = null;
+    /** Null where a mask is asked for anew. */
+    start = null;
     answer = null;
+    /** [height, width] as the server reads the picture; null until it did. */
+    size = null;
     preparation = "preparing";
     choices = { fields: [], labels: [], classes: [], undo: 0 };
     /** The sentence of the last thing that went wrong. */
@@ -327,6 +435,9 @@
           const said = await this.call("reprompt_open", this.named({}));
           if (this.closed) return;
           this.choices = said;
+          this.size = said["size"] ?? this.size;
+          const { start } = this;
+          if (start && !this.choices.labels.some(({ id }) => id === start.label_id)) this.begin(null);
           this.preparation = said["state"];
           if (this.preparation === "failed") this.error = String(said["error"]);
           this.changed();
@@ -341,9 +452,24 @@
     close() {
       this.closed = true;
       if (!this.prompts.length) return;
-      drafts.set(this.sampleId, { prompts: this.prompts, chosen: this.chosen });
+      drafts.set(this.sampleId, {
+        prompts: this.prompts,
+        chosen: this.chosen,
+        start: this.start
+      });
       const [oldest] = drafts.keys();
       if (drafts.size > MOST_DRAFTS && oldest) drafts.delete(oldest);
+    }
+    /** Whether there is something to write: an answer to all that was said, which is a mask. */
+    get acceptable() {
+      return this.settled && !this.writing && this.prompts.length > 0 && !!this.answer?.mask;
+    }
+    /** Correct a label's mask from now on, or null: ask for a mask anew. */
+    begin(start) {
+      if (this.start?.label_id === start?.label_id) return;
+      this.start = start;
+      this.chosen = null;
+      void this.ask();
     }
     say(prompt) {
       if (prompt.kind === "box") this.prompts = this.prompts.filter(({ kind }) => kind !== "box");
@@ -372,11 +498,12 @@
     }
     /** Write the mask; what was said is forgotten only when it is written. */
     async accept(target) {
-      if (await this.write("reprompt_accept", { ...this.said(), ...target })) this.clear();
+      const start = this.start && { ...this.start, mark: this.answer?.mark ?? "" };
+      if (await this.write("reprompt_accept", { ...this.said(), start, ...target })) this.clear();
     }
     /** Take back what was accepted last. */
     async takeBack() {
-      await this.write("reprompt_undo", {});
+      if (await this.write("reprompt_undo", {}) && this.start) void this.ask();
     }
     async write(name, params) {
       if (this.writing) return false;
@@ -384,11 +511,12 @@
       this.changed();
       try {
         const said = await this.call(name, this.named(params));
-        this.written(said["sample"]);
+        this.written(said["sample"], String(said["new_field"] ?? ""));
         await this.prepare();
         return true;
       } catch (error) {
         this.fail(error);
+        void this.prepare();
         return false;
       } finally {
         this.writing = false;
@@ -410,7 +538,7 @@
       const start = performance.now();
       let answer = null;
       let error = "";
-      if (this.prompts.length) {
+      if (this.prompts.length || this.start) {
         try {
           const said = await this.call("reprompt_click", this.named(this.said()));
           if (said["state"] === "preparing") return pause(POLL);
@@ -432,7 +560,8 @@
         (one) => one.kind === "point" ? [[one.x, one.y, one.sign]] : []
       );
       const box = this.prompts.find((one) => one.kind === "box")?.box ?? null;
-      return { points, box, answer: this.chosen };
+      const start = this.start && { ...this.start, mark: "" };
+      return { points, box, start, answer: this.chosen };
     }
     named(params) {
       return { ...params, sample_id: this.sampleId, model: this.model };
@@ -445,50 +574,124 @@
   function sentence(error) {
     return error instanceof Error ? error.message : String(error);
   }
-  function pause(milliseconds) {
-    return new Promise((resolve) => setTimeout(resolve, milliseconds));
-  }
 
-  // src/styles.ts
-  var row = { display: "flex", flexWrap: "wrap", gap: 8, alignItems: "center" };
-  var field = {
-    flex: "1 1 8em",
-    minWidth: 0,
-    padding: "4px 8px",
-    color: "inherit",
-    background: "var(--fo-palette-background-level1)",
-    border: "1px solid var(--fo-palette-primary-plainBorder)",
-    borderRadius: 4
-  };
-  var text = { margin: 0, lineHeight: 1.4 };
-  var button = { ...field, flex: "0 0 auto", cursor: "pointer" };
-  var styles = {
-    panel: {
-      display: "flex",
-      flexDirection: "column",
-      gap: 12,
-      padding: 16,
-      height: "100%",
-      overflow: "auto",
-      color: "var(--fo-palette-text-primary)"
-    },
-    row,
-    field,
-    button,
-    unusable: { ...button, cursor: "default", opacity: 0.4 },
-    status: text,
-    error: { ...text, color: "var(--fo-palette-danger-plainColor)" },
-    help: { ...text, color: "var(--fo-palette-text-secondary)" }
-  };
+  // src/target.tsx
+  var NEW = "";
+  var FIELD = "sam_masks";
+  function useTarget(session, selected) {
+    const [chosen, choose] = React.useState(NEW);
+    const [field2, setField] = React.useState("");
+    const [label, setLabel] = React.useState("");
+    const labels = session?.choices.labels ?? [];
+    const find = (id) => labels.find((one) => one.id === id);
+    const take = (id) => {
+      choose(id);
+      if (!session || session.start?.label_id === id) return;
+      const one = find(id);
+      if (session.start) session.clear();
+      session.begin(one?.has_mask && !session.prompts.length ? startOf(one) : null);
+    };
+    const picked = [...selected].reverse().find(({ labelId }) => find(labelId))?.labelId;
+    const before = React.useRef({ picked, session });
+    React.useEffect(() => {
+      if (picked) take(picked);
+      else if (before.current.picked && before.current.session === session) take(NEW);
+      else choose(session?.start?.label_id ?? NEW);
+      before.current = { picked, session };
+    }, [picked, session]);
+    const existing = find(chosen);
+    const value = existing ? { field: existing.field, label_id: existing.id, label: existing.label } : { field: field2 || (session?.choices.fields[0] ?? FIELD), label_id: NEW, label };
+    const form = session ? /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("label", { style: styles.row }, "Object", /* @__PURE__ */ React.createElement(
+      "select",
+      {
+        style: styles.field,
+        "data-cy": "sam-reprompt-target",
+        value: existing ? chosen : NEW,
+        onChange: (event) => {
+          event.currentTarget.blur();
+          take(event.target.value);
+        }
+      },
+      /* @__PURE__ */ React.createElement("option", { value: NEW }, "a new one"),
+      labels.map((one, number) => /* @__PURE__ */ React.createElement("option", { key: one.id, value: one.id }, nameOf(one, numberOf(labels, number))))
+    )), existing ? /* @__PURE__ */ React.createElement(Existing, { session, label: existing }) : /* @__PURE__ */ React.createElement("div", { style: styles.row }, "Class", /* @__PURE__ */ React.createElement(
+      "input",
+      {
+        style: styles.field,
+        "data-cy": "sam-reprompt-class",
+        placeholder: "type or choose",
+        list: "sam-reprompt-classes",
+        value: label,
+        onChange: (event) => setLabel(event.target.value)
+      }
+    ), /* @__PURE__ */ React.createElement("datalist", { id: "sam-reprompt-classes" }, session.choices.classes.map((name) => /* @__PURE__ */ React.createElement("option", { key: name, value: name }))), "in field", /* @__PURE__ */ React.createElement(
+      "input",
+      {
+        style: styles.field,
+        "data-cy": "sam-reprompt-field",
+        list: "sam-reprompt-fields",
+        value: field2,
+        placeholder: value.field,
+        onChange: (event) => setField(event.target.value)
+      }
+    ), /* @__PURE__ */ React.createElement("datalist", { id: "sam-reprompt-fields" }, session.choices.fields.map((name) => /* @__PURE__ */ React.createElement("option", { key: name, value: name }))))) : null;
+    return { value, form, meaning: meaningOf(value, existing) };
+  }
+  function Existing({ session, label }) {
+    const corrects = session.start !== null;
+    const way = (name, text2, checked, act) => /* @__PURE__ */ React.createElement("label", { style: styles.row }, /* @__PURE__ */ React.createElement(
+      "input",
+      {
+        type: "radio",
+        "data-cy": `sam-reprompt-${name}`,
+        checked,
+        onChange: (event) => {
+          event.currentTarget.blur();
+          act();
+        }
+      }
+    ), text2);
+    return /* @__PURE__ */ React.createElement(React.Fragment, null, label.has_mask ? /* @__PURE__ */ React.createElement("div", { style: styles.row }, way("correct", "Correct its mask", corrects, () => session.begin(startOf(label))), way("anew", "Make it anew", !corrects, () => session.begin(null))) : null, corrects ? null : /* @__PURE__ */ React.createElement("div", { style: styles.row }, /* @__PURE__ */ React.createElement(Button, { name: "use-box", usable: true, act: () => session.say({ kind: "box", box: label.box }) }, "Ask with its box")));
+  }
+  function startOf({ field: field2, id }) {
+    return { field: field2, label_id: id };
+  }
+  function numberOf(labels, place) {
+    const { field: field2, label } = labels[place];
+    const before = labels.slice(0, place + 1);
+    return before.filter((one) => one.field === field2 && one.label === label).length;
+  }
+  function nameOf({ field: field2, label, has_mask }, number) {
+    return `${label || "(no class)"} ${number} in ${field2}${has_mask ? "" : ", a box without a mask"}`;
+  }
+  function meaningOf(value, existing) {
+    if (!existing)
+      return `Accept adds a label to ${value.field}` + (value.label ? ` with the class ${value.label}.` : ". Type its class first.");
+    const name = existing.label || "this label";
+    return `Accept gives ${name} in ${existing.field} this mask. Its class, tags and other values stay, and it can be taken back.`;
+  }
 
   // src/panel.tsx
   var MODEL_KEY = "sam-plugins-reprompt-model";
-  var NEW = "";
+  var KEYS = [
+    ["Click", "this is part of the object (green dot)"],
+    ["Alt+click, right click", "this is not part of it (red dot)"],
+    ["Drag", "a box around the object"],
+    ["Shift+click", "choose the label that is there"],
+    ["Wheel", "zoom"],
+    ["Space or middle button, drag", "move the picture"],
+    ["N", "the next of three answers"],
+    ["Backspace", "take the last click or box back"],
+    ["Enter", "accept"],
+    ["Escape", "forget the clicks; again: stop"]
+  ];
   function Panel() {
     useBeside();
     const call = useCall();
+    const showField = useShowField();
     const refresh = useLatest(app.__fos__.useRefreshSample());
     const { looker, sampleId } = useShownSample();
+    const shownOn = useLatest(looker);
     const selected = app.recoil.useRecoilValue(app.__fos__.selectedLabels);
     const [on, setOn] = React.useState(true);
     const [model, setModel] = React.useState(() => localStorage.getItem(MODEL_KEY) ?? "nano");
@@ -497,8 +700,10 @@
     const overlay = React.useRef(null);
     React.useEffect(() => {
       if (!on || !sampleId) return;
-      const opened = new Session(call, sampleId, model, redraw, (sample) => {
-        if (sample._id === sampleId) refresh.current(sample);
+      const opened = new Session(call, sampleId, model, redraw, (sample, field2) => {
+        if (sample._id !== sampleId) return;
+        refresh.current(sample);
+        if (field2) void showField(field2, shownOn.current).then(() => refresh.current(sample));
       });
       setSession(opened);
       void opened.open();
@@ -511,7 +716,7 @@
       if (!session || !looker) return;
       const made = new Overlay(looker, (prompt) => {
         const shown = shownId(looker) ?? session.sampleId;
-        if (shown === session.sampleId) session.say(prompt);
+        if (shown === session.sampleId && !otherShape(session, looker)) session.say(prompt);
       });
       overlay.current = made;
       return () => {
@@ -522,11 +727,10 @@
     useShown(session, looker, overlay);
     const target = useTarget(session, selected);
     const accept = React.useCallback(() => {
-      if (session?.answer?.mask && session.settled && !session.writing)
-        void session.accept(target.value);
+      if (session?.acceptable) void session.accept(target.value);
     }, [session, target.value]);
     useKeys(session, overlay, accept, () => setOn(false));
-    return /* @__PURE__ */ React.createElement("div", { style: styles.panel, "data-cy": "sam-reprompt" }, /* @__PURE__ */ React.createElement("label", { style: styles.row }, /* @__PURE__ */ React.createElement("input", { type: "checkbox", checked: on, onChange: (event) => setOn(event.target.checked) }), /* @__PURE__ */ React.createElement("b", null, "Click on the picture")), session ? /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement(Status, { session }), /* @__PURE__ */ React.createElement(Buttons, { session, accept }), target.form, /* @__PURE__ */ React.createElement("label", { style: styles.row }, "Model", /* @__PURE__ */ React.createElement(
+    return /* @__PURE__ */ React.createElement("div", { style: styles.panel, "data-cy": "sam-reprompt" }, /* @__PURE__ */ React.createElement("label", { style: styles.row }, /* @__PURE__ */ React.createElement("input", { type: "checkbox", checked: on, onChange: (event) => setOn(event.target.checked) }), /* @__PURE__ */ React.createElement("b", null, "Click on the picture")), session ? /* @__PURE__ */ React.createElement(React.Fragment, null, target.form, /* @__PURE__ */ React.createElement(Status, { session, problem: otherShape(session, looker) }), /* @__PURE__ */ React.createElement(Buttons, { session, accept }), /* @__PURE__ */ React.createElement("p", { style: styles.help, "data-cy": "sam-reprompt-meaning" }, target.meaning), /* @__PURE__ */ React.createElement("label", { style: styles.row }, "Model", /* @__PURE__ */ React.createElement(
       "input",
       {
         style: styles.field,
@@ -536,39 +740,39 @@
           setModel(event.target.value || "nano");
         }
       }
-    )), /* @__PURE__ */ React.createElement("p", { style: styles.help }, "Click: part of the object. Alt or right click: not part of it. Drag: a box around it. Wheel: zoom. Space or middle button and drag: move. N: next answer. Backspace: take the last click back. Enter: accept. Escape: cancel.")) : null);
+    )), /* @__PURE__ */ React.createElement("dl", { style: styles.keys }, KEYS.map(([key, meaning]) => /* @__PURE__ */ React.createElement(React.Fragment, { key }, /* @__PURE__ */ React.createElement("dt", null, key), /* @__PURE__ */ React.createElement("dd", { style: styles.meaning }, meaning))))) : null);
   }
-  function Status({ session }) {
-    const { answer } = session;
-    let text2 = "Ready: click on an object.";
-    if (session.preparation === "preparing") text2 = "Preparing the picture; you can click already.";
-    else if (!session.settled) text2 = "Asking.";
-    else if (answer && !answer.mask) text2 = "Nothing found there: click elsewhere, or draw a box.";
-    else if (answer) {
-      const which = answer.answers > 1 ? `Answer ${answer.answer + 1} of ${answer.answers}. ` : "";
-      text2 = `${which}Predicted IoU ${answer.score.toFixed(2)}, ${answer.area} pixels.`;
-    }
-    return /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("p", { style: styles.status, "data-cy": "sam-reprompt-status", "data-state": session.preparation }, text2), session.error ? /* @__PURE__ */ React.createElement("p", { style: styles.error, "data-cy": "sam-reprompt-error", role: "alert" }, session.error) : null);
+  function otherShape(session, looker) {
+    const shown = looker?.state.dimensions;
+    if (!shown || !session.size || isSameShape(shown, session.size)) return "";
+    const [height, width] = session.size;
+    return `The App shows ${shown[0]} x ${shown[1]} pixels here, and the sample's picture has ${width} x ${height}: clicks would land elsewhere. Where the App shows another media field, choose filepath in its settings; else save the picture turned as it should be seen.`;
+  }
+  function Status({ session, problem }) {
+    const error = problem || session.error;
+    return /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("p", { style: styles.status, "data-cy": "sam-reprompt-status", "data-state": session.preparation }, stateOf(session)), error ? /* @__PURE__ */ React.createElement("p", { style: styles.error, "data-cy": "sam-reprompt-error", role: "alert" }, error) : null);
+  }
+  function stateOf({ answer, preparation, prompts, settled, start }) {
+    if (preparation === "preparing") return "Preparing the picture; you can click already.";
+    if (preparation === "failed") return "Nothing can be asked yet; below is why.";
+    if (!settled) return "Asking.";
+    if (start && !prompts.length)
+      return "This is its mask. Click on what is missing; Alt+click on what is too much.";
+    if (!answer) return "Ready: click on an object, or drag a box around it.";
+    if (!answer.mask)
+      return start ? "Nothing of the mask is left: take the last click back, or delete the label in the App." : "Nothing found there: click elsewhere, or draw a box.";
+    const sure = `Predicted IoU ${answer.score.toFixed(2)}`;
+    if (start && !answer.added && !answer.removed)
+      return "That changes nothing: click further inside what is missing or too much.";
+    if (start)
+      return `${answer.added} pixels more, ${answer.removed} less: ${answer.area} pixels. ${sure}.`;
+    const which = answer.answers > 1 ? `Answer ${answer.answer + 1} of ${answer.answers}. ` : "";
+    return `${which}${sure}, ${answer.area} pixels.`;
   }
   function Buttons({ session, accept }) {
-    const { answer, prompts, choices, settled, writing } = session;
+    const { acceptable, answer, prompts, choices, settled, writing } = session;
     const button2 = (name, text2, usable, act) => /* @__PURE__ */ React.createElement(Button, { name, usable: usable && !writing, act }, text2);
-    return /* @__PURE__ */ React.createElement("div", { style: styles.row }, button2("accept", "Accept", settled && !!answer?.mask, accept), button2("next", "Next answer", settled && (answer?.answers ?? 1) > 1, () => session.next()), button2("unsay", "Undo click", prompts.length > 0, () => session.unsay()), button2("cancel", "Cancel", prompts.length > 0, () => session.clear()), button2("undo", "Take back accepted", choices.undo > 0, () => void session.takeBack()));
-  }
-  function Button({ name, usable, act, children }) {
-    return /* @__PURE__ */ React.createElement(
-      "button",
-      {
-        style: usable ? styles.button : styles.unusable,
-        "data-cy": `sam-reprompt-${name}`,
-        disabled: !usable,
-        onClick: (event) => {
-          event.currentTarget.blur();
-          act();
-        }
-      },
-      children
-    );
+    return /* @__PURE__ */ React.createElement("div", { style: styles.row }, button2("accept", "Accept", acceptable, accept), button2("next", "Next answer", settled && (answer?.answers ?? 1) > 1, () => session.next()), button2("unsay", "Undo click", prompts.length > 0, () => session.unsay()), button2("cancel", "Forget clicks", prompts.length > 0, () => session.clear()), button2("undo", "Take back accepted", choices.undo > 0, () => void session.takeBack()));
   }
   function useShown(session, looker, overlay) {
     const answer = session?.answer ?? null;
@@ -591,56 +795,6 @@
         current = false;
       };
     }, [answer, session, looker]);
-  }
-  function useTarget(session, selected) {
-    const [chosen, choose] = React.useState(NEW);
-    const [field2, setField] = React.useState("");
-    const [label, setLabel] = React.useState("");
-    const choices = session?.choices;
-    const picked = selected.find(({ labelId }) => choices?.labels?.some(({ id }) => id === labelId));
-    React.useEffect(() => choose(picked?.labelId ?? NEW), [picked?.labelId, session?.sampleId]);
-    const existing = choices?.labels?.find(({ id }) => id === chosen);
-    const value = existing ? { field: existing.field, label_id: existing.id, label: existing.label } : { field: field2 || (choices?.fields?.[0] ?? "sam_masks"), label_id: NEW, label };
-    const form = choices ? /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("label", { style: styles.row }, "Accept as", /* @__PURE__ */ React.createElement(
-      "select",
-      {
-        style: styles.field,
-        "data-cy": "sam-reprompt-target",
-        value: existing ? chosen : NEW,
-        onChange: (event) => choose(event.target.value)
-      },
-      /* @__PURE__ */ React.createElement("option", { value: NEW }, "a new label"),
-      choices.labels?.map((one) => /* @__PURE__ */ React.createElement("option", { key: one.id, value: one.id }, `${one.field}: ${one.label || "(no class)"} ${one.id.slice(-4)}`))
-    )), existing ? /* @__PURE__ */ React.createElement(
-      Button,
-      {
-        name: "use-box",
-        usable: true,
-        act: () => session?.say({ kind: "box", box: existing.box })
-      },
-      "Ask with its box"
-    ) : /* @__PURE__ */ React.createElement("div", { style: styles.row }, /* @__PURE__ */ React.createElement(
-      "input",
-      {
-        style: styles.field,
-        "data-cy": "sam-reprompt-class",
-        placeholder: "class",
-        list: "sam-reprompt-classes",
-        value: label,
-        onChange: (event) => setLabel(event.target.value)
-      }
-    ), /* @__PURE__ */ React.createElement("datalist", { id: "sam-reprompt-classes" }, choices.classes?.map((name) => /* @__PURE__ */ React.createElement("option", { key: name, value: name }))), "in", /* @__PURE__ */ React.createElement(
-      "input",
-      {
-        style: styles.field,
-        "data-cy": "sam-reprompt-field",
-        list: "sam-reprompt-fields",
-        value: field2,
-        placeholder: value.field,
-        onChange: (event) => setField(event.target.value)
-      }
-    ), /* @__PURE__ */ React.createElement("datalist", { id: "sam-reprompt-fields" }, choices.fields?.map((name) => /* @__PURE__ */ React.createElement("option", { key: name, value: name }))))) : null;
-    return { value, form };
   }
   function useKeys(session, overlay, accept, leave) {
     const latest = useLatest({ accept, leave });

@@ -10,7 +10,7 @@ from fiftyone_plugin.labels.asking import read_asked
 from fiftyone_plugin.labels.checking import FRAMES, check_fields, fields_needed, local_name
 from fiftyone_plugin.labels.detections import detection_of
 from fiftyone_plugin.labels.instance_masks import mask_of
-from fiftyone_plugin.labels.pictures import open_picture, picture_size
+from fiftyone_plugin.labels.pictures import open_picture, picture_size, picture_to_click
 from fiftyone_plugin.labels.showing import (
     ALL_SHOWN,
     Shown,
@@ -47,6 +47,7 @@ __all__ = [
     "open_picture",
     "open_video",
     "picture_size",
+    "picture_to_click",
     "read_asked",
     "read_keys",
     "shown_by",

@@ -7,12 +7,13 @@ import fiftyone.operators as foo
 from fiftyone_plugin.errors import ReviewError
 from fiftyone_plugin.operators.reprompting import (
     answered,
+    asked,
     open_sample,
     prepared,
     unlisted,
     written_json,
 )
-from fiftyone_plugin.review import Corrections, read_interaction, shared_reprompter
+from fiftyone_plugin.review import Corrections, shared_reprompter
 
 __all__ = ["OPERATORS", "RepromptAccept"]
 
@@ -26,7 +27,10 @@ class RepromptAccept(foo.Operator):
         return unlisted("reprompt_accept", "Accept a mask")
 
     def execute(self, ctx: Any) -> dict[str, Any]:
-        """Replace the mask of `label_id` in `field`, or add a label of class `label` there."""
+        """Replace the mask of `label_id` in `field`, or add a label of class `label` there.
+
+        `new_field` names the field if it was made for it.
+        """
         return answered(lambda: self._accept(ctx))
 
     def _accept(self, ctx: Any) -> dict[str, Any]:
@@ -34,8 +38,14 @@ class RepromptAccept(foo.Operator):
         key, opened = prepared(ctx, sample)
         if opened.size is None:
             raise ReviewError("The picture is still being prepared: try again in a moment.")
-        refined = shared_reprompter().answer(key, read_interaction(ctx.params, opened.size))
         corrections = Corrections(ctx.dataset, str(sample.id))
+        interaction, start = asked(ctx, corrections, opened.size)
+        refined = shared_reprompter().answer(key, interaction)
+        if start is not None and not start.changed_by(refined):
+            raise ReviewError(
+                "The mask is as it was, so nothing was written: click on what is missing, or "
+                "Alt+click on what is too much."
+            )
         field, label_id = _text(ctx, "field"), _text(ctx, "label_id")
         known = ctx.dataset.has_sample_field(field)
         if label_id:
@@ -46,7 +56,8 @@ class RepromptAccept(foo.Operator):
             )
         if not known:
             ctx.ops.reload_dataset()  # the App learns of a field in no other way
-        return {"label_id": label_id, **written_json(ctx, corrections)}
+        new = {} if known else {"new_field": field}
+        return {"label_id": label_id, **new, **written_json(ctx, corrections)}
 
 
 def _text(ctx: Any, name: str) -> str:

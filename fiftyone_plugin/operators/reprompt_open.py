@@ -16,7 +16,7 @@ from fiftyone_plugin.review import Corrections, detections_fields
 
 __all__ = ["OPERATORS", "RepromptOpen"]
 
-MOST_LABELS = 500
+MOST_LABELS = 5000
 MOST_CLASSES = 200
 
 

@@ -14,12 +14,24 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from fiftyone_plugin.errors import ReviewError
-from fiftyone_plugin.labels import open_picture
-from fiftyone_plugin.review import Corrections, Key, Opened, Preparation, shared_reprompter
+from fiftyone_plugin.labels import picture_to_click
+from fiftyone_plugin.review import (
+    Corrections,
+    Key,
+    Opened,
+    Preparation,
+    Start,
+    read_interaction,
+    read_start,
+    shared_reprompter,
+)
+from sam_plugins import Interaction
 from sam_plugins.errors import SamPluginsError
+from sam_plugins.types import Size
 
 __all__ = [
     "answered",
+    "asked",
     "mask_png",
     "open_sample",
     "opened_json",
@@ -92,7 +104,20 @@ def prepared(ctx: Any, sample: Any) -> tuple[Key, Opened]:
             f"Only pictures can be asked again, and this sample is of type {sample.media_type}."
         )
     key = Key(ctx.dataset.name, str(sample.id), model)
-    return key, shared_reprompter().open(key, lambda: open_picture(sample))
+    return key, shared_reprompter().open(key, lambda: picture_to_click(sample))
+
+
+def asked(ctx: Any, corrections: Corrections, size: Size) -> tuple[Interaction, Start | None]:
+    """What the panel says about one object, and the mask that it begins with, if any.
+
+    Raises
+    ------
+    ReviewError, SampleError
+        As `read_start` and `read_interaction`.
+    """
+    start = read_start(ctx.params, corrections, size)
+    mask = None if start is None else start.mask
+    return read_interaction(ctx.params, size, mask), start
 
 
 def opened_json(opened: Opened) -> dict[str, Any]:

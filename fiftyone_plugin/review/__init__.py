@@ -15,8 +15,10 @@ from fiftyone_plugin.review.reprompt import (
     Reprompter,
     shared_reprompter,
 )
+from fiftyone_plugin.review.starting import Changed, Start, read_start
 
 __all__ = [
+    "Changed",
     "Corrections",
     "Counts",
     "Decided",
@@ -27,6 +29,7 @@ __all__ = [
     "QueueItem",
     "Ranking",
     "Reprompter",
+    "Start",
     "Undone",
     "Verdict",
     "count_reviews",
@@ -36,6 +39,7 @@ __all__ = [
     "mask_picture",
     "next_open",
     "read_interaction",
+    "read_start",
     "remove_rejected",
     "seconds_of",
     "shared_reprompter",

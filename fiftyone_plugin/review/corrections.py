@@ -1,6 +1,9 @@
 """Masks that people asked for, written into a sample, and taken back."""
 
+import hashlib
 import json
+import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,9 @@ __all__ = ["Corrections", "detections_fields"]
 MOST_KEPT = 20
 MOST_KEPT_BYTES = 4 << 20
 """Former labels of one sample that can be gone back to; a document of MongoDB ends at 16 MB."""
+
+_DIGITS = 9
+"""Of box coordinates between 0 and 1: far below a pixel."""
 
 _WRITTEN = (
     *("bounding_box", "mask", "mask_path", "confidence"),
@@ -61,6 +67,19 @@ class Corrections:
         self.sample_id = sample_id
         self._store = ExecutionStore.create(REPROMPT_STORE, dataset._doc.id)
 
+    def label(self, field: str, label_id: str) -> Any:
+        """A Detection of the sample as it is now.
+
+        Raises
+        ------
+        ReviewError
+            If there is none.
+        """
+        for one in self._labels(field):
+            if one.id == label_id:
+                return one
+        raise _gone(field, label_id)
+
     def replace(
         self, field: str, label_id: str, refined: Refined, size: Size, model_id: str
     ) -> None:
@@ -73,14 +92,12 @@ class Corrections:
         """
         import fiftyone as fo
 
-        label = next((one for one in self._labels(field) if one.id == label_id), None)
-        if label is None:
-            raise _gone(field, label_id)
+        label = self.label(field, label_id)
         former = label.to_json()
         changed = fo.Detection.from_json(former)
         _write_mask(changed, refined, size, model_id)
         document = changed.to_dict()
-        self._remember(field, label_id, former)
+        self._remember(field, label_id, former, _mask_hash(changed))
         path = f"{field}.detections"
         written = {f"{path}.$.{name}": document.get(name) for name in _WRITTEN}
         if not self._change(field, label_id, {"$set": written}):
@@ -106,13 +123,16 @@ class Corrections:
         _write_mask(added, refined, size, model_id)
         self._make_field(field)
         self._labels(field)
-        self._remember(field, added.id, None)
+        self._remember(field, added.id, None, _mask_hash(added))
         if not push_label(LabelPlace(self._dataset, field), self.sample_id, added.to_dict()):
             raise self._sample_gone()
         return str(added.id)
 
     def undo(self) -> str:
         """Take back what was done last to this sample.
+
+        A label gets its former mask and what was known of that; what else was said of the label
+        since, such as tags, stays.
 
         Returns
         -------
@@ -121,7 +141,8 @@ class Corrections:
         Raises
         ------
         ReviewError
-            If nothing is left to take back, or the label is gone.
+            If nothing is left to take back, or the label or the file of its mask is gone, or it
+            has yet another mask by now: that stays.
         """
         import fiftyone as fo
         from bson import ObjectId
@@ -131,18 +152,23 @@ class Corrections:
             raise ReviewError("Nothing of this sample is left to take back.")
         last = kept.pop()
         field, label_id = last["field"], last["label_id"]
-        self._labels(field)
-        path = f"{field}.detections"
+        now = next((one for one in self._labels(field) if one.id == label_id), None)
+        path, file = f"{field}.detections", None
         if last["former"] is None:
             update: dict[str, Any] = {"$pull": {path: {"_id": ObjectId(label_id)}}}
         else:
-            update = {"$set": {f"{path}.$": fo.Detection.from_json(last["former"]).to_dict()}}
-        there = self._change(field, label_id, update)
+            former = fo.Detection.from_json(last["former"])
+            update, file = _put_back(f"{path}.$", former.to_dict()), former.mask_path
+        problem = ""
+        if now is not None and last.get("written", _mask_hash(now)) != _mask_hash(now):
+            problem = "has another mask by now: that stays, and nothing was taken back."
+        elif file and os.path.isabs(file) and not os.path.isfile(file):
+            problem = f"had its mask in {file}, which is gone: the mask of now stays."
+        elif now is None or not self._change(field, label_id, update):
+            problem = "was deleted since: there is nothing to take back."
         self._store.set(self.sample_id, {"kept": kept})
-        if not there:
-            raise ReviewError(
-                f"The label {label_id} of {field} was deleted since: there is nothing to take back."
-            )
+        if problem:
+            raise ReviewError(f"The label {label_id} of {field} {problem}")
         return str(label_id)
 
     @property
@@ -154,9 +180,10 @@ class Corrections:
         value = self._store.get(self.sample_id) or {}
         return list(value.get("kept", []))
 
-    def _remember(self, field: str, label_id: str, former: str | None) -> None:
-        kept = [*self._kept(), {"field": field, "label_id": label_id, "former": former}]
-        kept = kept[-MOST_KEPT:]
+    def _remember(self, field: str, label_id: str, former: str | None, written: str) -> None:
+        """Keep a label as it was, and a hash of the mask that it is about to get."""
+        step = {"field": field, "label_id": label_id, "former": former, "written": written}
+        kept = [*self._kept(), step][-MOST_KEPT:]
         while len(kept) > 1 and len(json.dumps(kept)) > MOST_KEPT_BYTES:
             del kept[0]
         self._store.set(self.sample_id, {"kept": kept})
@@ -206,6 +233,23 @@ def _gone(field: str, label_id: str) -> ReviewError:
         f"Expected a label with the id {label_id} in {field}, found none: it was deleted or "
         "belongs to another sample. Choose the label again."
     )
+
+
+def _mask_hash(label: Any) -> str:
+    """Of a Detection's box and mask; the rest does not count."""
+    box = [round(float(value), _DIGITS) for value in label.bounding_box or ()]
+    mask = None if label.mask is None else np.asarray(label.mask) != 0
+    shape = None if mask is None else mask.shape
+    content = hashlib.sha256(json.dumps([box, shape, label.mask_path]).encode())
+    content.update(b"" if mask is None else np.packbits(mask).tobytes())
+    return content.hexdigest()[:16]
+
+
+def _put_back(at: str, former: Mapping[str, Any]) -> dict[str, Any]:
+    """The update that gives a label its former mask and what was known of that."""
+    there = {f"{at}.{name}": former[name] for name in _WRITTEN if name in former}
+    gone = {f"{at}.{name}": "" for name in _WRITTEN if name not in former}
+    return {"$set": there, **({"$unset": gone} if gone else {})}
 
 
 def _write_mask(label: Any, refined: Refined, size: Size, model_id: str) -> None:

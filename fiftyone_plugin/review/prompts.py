@@ -7,7 +7,7 @@ from typing import Any
 from fiftyone_plugin.errors import ReviewError
 from fiftyone_plugin.geometry import clip_box, relative_to_pixel_box, relative_to_pixel_points
 from sam_plugins import Interaction
-from sam_plugins.types import Size
+from sam_plugins.types import Rle, Size
 
 __all__ = ["MOST_POINTS", "read_interaction"]
 
@@ -15,7 +15,7 @@ MOST_POINTS = 256
 """Clicks on one object; each is a step of the model."""
 
 
-def read_interaction(said: Mapping[str, Any], size: Size) -> Interaction:
+def read_interaction(said: Mapping[str, Any], size: Size, mask: Rle | None = None) -> Interaction:
     """The prompts of one object.
 
     Parameters
@@ -26,6 +26,8 @@ def read_interaction(said: Mapping[str, Any], size: Size) -> Interaction:
         answers is meant, counted from the best, or null.
     size
         (H, W) of the picture.
+    mask
+        What the prompts correct, or None; with one, nothing need be said yet.
 
     Raises
     ------
@@ -34,14 +36,14 @@ def read_interaction(said: Mapping[str, Any], size: Size) -> Interaction:
     """
     points = _points(said.get("points") or [], size)
     box = _box(said.get("box"), size)
-    if not points and box is None:
+    if not points and box is None and mask is None:
         raise ReviewError("Expected a click or a box, found neither: click on the object first.")
     answer = said.get("answer")
     if answer is not None and (not isinstance(answer, int) or isinstance(answer, bool)):
         raise ReviewError(f"Expected the number of an answer, found {answer!r}.")
     if answer is not None and not 0 <= answer < 3:
         raise ReviewError(f"Expected answer 0, 1 or 2, found {answer}: there are at most three.")
-    return Interaction(points=points, box=box, answer=answer)
+    return Interaction(points=points, box=box, mask=mask, answer=answer)
 
 
 def _points(said: Any, size: Size) -> tuple[tuple[float, float, int], ...]:

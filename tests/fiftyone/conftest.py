@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from app_server import AppServer, page_of, running_app
 from database import environment, mongod_program, running_mongod
+from panel_hands import PanelHands
 from PIL import Image
 from rectangles import SIZE, detection
 
+import sam_plugins
 from sam_plugins.testing import FakeSegmenter
 
 
@@ -236,3 +238,14 @@ def page(app: AppServer, chromium: Any) -> Iterator[Any]:
     """A page of a browser that may ask nobody but the App."""
     with page_of(chromium, app) as page:
         yield page
+
+
+@pytest.fixture
+def hands(page: Any, app: AppServer, shots: Path, request: Any, require: Any) -> Iterator[Any]:
+    """Somebody with the re-prompting panel, and at the end no error of the page's scripts."""
+    weights = Path(sam_plugins.__file__).parent / "assets" / "nano.safetensors"
+    require("nano", weights.exists())
+    hands = PanelHands(page, app, shots, request.node.name.removeprefix("test_"))
+    yield hands
+    hands.shot("end")
+    assert hands.errors == []

@@ -95,18 +95,24 @@ class PanelHands:
         """Wait until the App has drawn what it was told."""
         self.page.wait_for_timeout(400)
 
-    def find(self, colour: Colour) -> tuple[float, float] | None:
-        """Where in the window the middle of a patch of exactly that colour is; None if nowhere."""
-        patch = self.patch(colour)
+    def find(self, colour: Colour, off: int = 0) -> tuple[float, float] | None:
+        """Where in the window the middle of a patch of that colour is; None if nowhere."""
+        patch = self.patch(colour, off)
         return None if patch is None else ((patch[0] + patch[2]) / 2, (patch[1] + patch[3]) / 2)
 
-    def patch(self, colour: Colour) -> tuple[int, int, int, int] | None:
-        """xyxy in the window of all that has exactly that colour; None if it is cut or covered."""
-        ys, xs = np.nonzero((self.window() == colour).all(-1))
+    def patch(self, colour: Colour, off: int = 0) -> tuple[int, int, int, int] | None:
+        """xyxy in the window of all that the picture shows in a colour, or `off` beside it.
+
+        None if there is nothing, or it is cut or covered.
+        """
+        around = self.page.locator("[data-cy=modal-looker-container]").bounding_box()
+        left, top = round(around["x"]), round(around["y"])
+        looker = self.window()[top:, left : round(around["x"] + around["width"])].astype(np.int16)
+        ys, xs = np.nonzero(np.abs(looker - colour).max(-1) <= off)
         if not len(xs):
             return None
-        x0, y0, x1, y1 = int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
-        around = self.page.locator("[data-cy=modal-looker-container]").bounding_box()
+        x0, y0 = left + int(xs.min()), top + int(ys.min())
+        x1, y1 = left + int(xs.max()) + 1, top + int(ys.max()) + 1
         inside = around["x"] + 4 < x0 and x1 < around["x"] + around["width"] - 4
         bar = 60  # the App's own controls, above and below
         below = around["y"] + around["height"] - bar

@@ -9,30 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from marked_picture import DISC, GREEN, MARKS, SIZE, disc, half_disc, picture
 from panel_hands import PanelHands, held
 from PIL import Image
 
-import sam_plugins
 from fiftyone_plugin.labels import mask_of
-
-SIZE = (300, 400)
-MARKS = {(255, 0, 255): (40, 30), (0, 255, 255): (330, 60), (255, 255, 0): (200, 250)}
-"""Colours of marks of 6 x 6 pixels, and where they begin."""
-
-DISC = (290, 190, 50)
-"""x, y and radius of a large object."""
-
-GREEN = (60, 200, 90)
-
-
-@pytest.fixture
-def hands(page, app, shots, request, require) -> Iterator[PanelHands]:
-    weights = Path(sam_plugins.__file__).parent / "assets" / "nano.safetensors"
-    require("nano", weights.exists())
-    hands = PanelHands(page, app, shots, request.node.name.removeprefix("test_"))
-    yield hands
-    hands.shot("end")
-    assert hands.errors == []
 
 
 @pytest.fixture
@@ -54,19 +35,6 @@ def dataset(fiftyone_here: Any, tmp_path: Path) -> Iterator[Any]:
     dataset.compute_metadata(progress=False)
     yield dataset
     fo.delete_dataset(dataset.name)
-
-
-def picture() -> Any:
-    pixels = np.full((*SIZE, 3), 40, np.uint8)
-    pixels[disc()] = GREEN
-    for colour, (x, y) in MARKS.items():
-        pixels[y : y + 6, x : x + 6] = colour
-    return pixels
-
-
-def disc() -> Any:
-    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
-    return (rows - DISC[1]) ** 2 + (columns - DISC[0]) ** 2 <= DISC[2] ** 2
 
 
 def test_clicks_are_right_at_any_zoom_and_pan(hands: PanelHands, dataset: Any) -> None:
@@ -183,6 +151,7 @@ def test_a_chosen_label_gets_another_mask_and_keeps_the_rest(
     hands.switch()
     chosen = hands.page.locator("[data-cy=sam-reprompt-target]")
     assert chosen.input_value() == before.id
+    hands.press("anew")
     hands.click(hands.find(GREEN) or hands.middle())
     hands.answer(lambda: hands.page.keyboard.press("Enter"), "reprompt_accept")
     sample.reload()
@@ -194,6 +163,75 @@ def test_a_chosen_label_gets_another_mask_and_keeps_the_rest(
     hands.take_back()
     sample.reload()
     assert sample["masks"].detections[0].to_dict() == before.to_dict()
+
+
+def test_the_mask_of_a_label_is_corrected_where_it_is_clicked(
+    hands: PanelHands, dataset: Any, fiftyone_here: Any
+) -> None:
+    sample = dataset.first()
+    mask, box = half_disc()
+    theirs = {"iscrowd": 0, "tags": ["theirs"], "index": 4, "mask": mask}
+    half = fiftyone_here.Detection(label="cell", bounding_box=box, **theirs)
+    sample["theirs"] = fiftyone_here.Detections(detections=[half])
+    sample.save()
+    hands.open(dataset, sample.id)
+    left, top, right, bottom = hands.patch(GREEN) or (0, 0, 0, 0)  # the other half
+    missing = ((left + right) / 2, (top + bottom) / 2)
+    with held(hands.page, "Shift"):
+        shown = hands.click((left - (right - left) / 2, missing[1]))
+    assert hands.page.locator("[data-cy=sam-reprompt-target]").input_value() == half.id
+    assert shown["asked"]["points"] == []
+    assert shown["answered"]["area"] == mask.sum()
+    assert hands.page.locator("[data-cy=sam-reprompt-accept]").is_disabled()
+    hands.shot("chosen")
+
+    said = hands.click(missing)
+    assert said["asked"]["start"]["label_id"] == half.id
+    assert said["answered"]["removed"] == 0
+    with held(hands.page, "Alt"):
+        hands.click((left + 2, missing[1] + (bottom - top) / 2 + 8))  # beside it: nothing to remove
+    hands.shot("clicked")
+    hands.answer(lambda: hands.page.keyboard.press("Enter"), "reprompt_accept")
+    sample.reload()
+    (after,) = sample["theirs"].detections
+    crop, (x0, y0, x1, y1) = mask_of(after, SIZE)
+    found = np.zeros(SIZE, bool)
+    found[y0:y1, x0:x1] = crop
+    former = disc() & (np.arange(SIZE[1]) < DISC[0])
+    assert not (former & ~found).any()
+    assert (found & disc()).sum() / (found | disc()).sum() > 0.9
+    names = ("id", "label", "tags", "index", "iscrowd")
+    assert [after[name] for name in names] == [half[name] for name in names]
+    assert (after.area, after.reprompted) == (found.sum(), True)
+    assert sample["masks"].detections[0].prompt_id == "asked-it"
+
+    hands.take_back()
+    sample.reload()
+    assert sample["theirs"].detections[0].to_dict() == half.to_dict()
+
+
+def test_a_mask_that_changed_meanwhile_is_not_written_over(hands: PanelHands, dataset: Any) -> None:
+    sample = dataset.first()
+    label_id = sample["masks"].detections[0].id
+    hands.open(dataset, sample.id)
+    hands.answer(lambda: hands.page.select_option("[data-cy=sam-reprompt-target]", label_id))
+    assert hands.page.locator("[data-cy=sam-reprompt-correct]").is_checked()
+    hands.click(hands.find(GREEN) or hands.middle())
+    drawn = np.eye(9, dtype=bool)
+    sample["masks"].detections[0].mask = drawn
+    sample.save()
+    hands.accept()
+    problem = hands.page.locator("[data-cy=sam-reprompt-error]").inner_text()
+    assert "Somebody has changed this mask" in problem
+    sample.reload()
+    assert np.array_equal(sample["masks"].detections[0].mask, drawn)
+    # Made anew, the same click asks for the disc alone, and the label gets that.
+    said = hands.answer(lambda: hands.press("anew"))
+    assert said["asked"]["start"] is None
+    assert len(said["asked"]["points"]) == 1
+    hands.accept()
+    sample.reload()
+    assert sample["masks"].detections[0].bounding_box[0] > 0.5
 
 
 def test_escape_loses_nothing(hands: PanelHands, dataset: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bson import ObjectId
+from PIL import Image
 
 from fiftyone_plugin.errors import ReviewError
 from fiftyone_plugin.labels import mask_of
@@ -79,7 +80,9 @@ def test_each_correction_is_taken_back_the_last_one_first(dataset: Any) -> None:
 def test_a_mask_in_a_file_comes_back_as_that_file(dataset: Any, tmp_path: Any) -> None:
     sample = dataset.first()
     label = sample["boxes"].detections[0]
-    label.mask_path = str(tmp_path / "mask.png")
+    file = tmp_path / "mask.png"
+    Image.fromarray(refined().crop).save(file)
+    label.mask_path = str(file)
     sample.save()
     corrections = Corrections(dataset, sample.id)
     corrections.replace("boxes", label.id, refined(), SIZE, "model")
@@ -87,8 +90,14 @@ def test_a_mask_in_a_file_comes_back_as_that_file(dataset: Any, tmp_path: Any) -
     assert sample["boxes"].detections[0].mask_path is None
     corrections.undo()
     sample.reload()
-    assert sample["boxes"].detections[0].mask_path == str(tmp_path / "mask.png")
+    assert sample["boxes"].detections[0].mask_path == str(file)
     assert sample["boxes"].detections[0].mask is None
+    corrections.replace("boxes", label.id, refined((0, 0, 9, 9)), SIZE, "model")
+    file.unlink()
+    with pytest.raises(ReviewError, match="which is gone"):
+        corrections.undo()
+    sample.reload()
+    assert sample["boxes"].detections[0].mask.shape == (9, 9)
 
 
 def test_a_new_label_makes_its_field_and_an_empty_one(dataset: Any) -> None:
@@ -147,6 +156,44 @@ def test_a_label_that_was_deleted_since_is_said_to_be_gone(dataset: Any) -> None
     dataset.delete_labels(ids=[label.id])
     with pytest.raises(ReviewError, match="was deleted since"):
         corrections.undo()
+    assert corrections.count == 0
+
+
+def test_taking_back_a_mask_leaves_what_was_said_of_the_label_since(dataset: Any) -> None:
+    sample = dataset.first()
+    label = sample["boxes"].detections[0]
+    former = label.bounding_box
+    corrections = Corrections(dataset, sample.id)
+    corrections.replace("boxes", label.id, refined(), SIZE, "model")
+    sample.reload()
+    later = sample["boxes"].detections[0]
+    later.tags, later["review"], later.label = ["seen"], "rejected", "cell"
+    sample.save()
+    corrections.undo()
+    sample.reload()
+    back = sample["boxes"].detections[0]
+    assert (back.mask, back.bounding_box) == (None, former)
+    assert (back.tags, back["review"], back.label) == (["seen"], "rejected", "cell")
+    assert "area" not in back.to_dict()
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_a_mask_that_somebody_drew_since_is_not_taken_back(dataset: Any, added: bool) -> None:
+    sample = dataset.first()
+    corrections = Corrections(dataset, sample.id)
+    if added:
+        corrections.add("boxes", "new", refined(), SIZE, "model")
+    else:
+        label_id = sample["boxes"].detections[-1].id
+        corrections.replace("boxes", label_id, refined(), SIZE, "model")
+    sample.reload()
+    drawn = np.ones((30, 30), bool)
+    sample["boxes"].detections[-1].mask = drawn
+    sample.save()
+    with pytest.raises(ReviewError, match="has another mask by now"):
+        corrections.undo()
+    sample.reload()
+    assert np.array_equal(sample["boxes"].detections[-1].mask, drawn)
     assert corrections.count == 0
 
 

@@ -91,6 +91,38 @@ def test_open_click_accept_and_take_back(call: Call, make_dataset: Any) -> None:
     assert sample["boxes"].detections[0].to_dict() == label.to_dict()
 
 
+def test_a_label_is_corrected_from_its_own_mask(call: Call, make_dataset: Any) -> None:
+    dataset = make_dataset(1)
+    sample = dataset.first()
+    label = sample["boxes"].detections[0]
+    label.bounding_box, label.mask = [0, 0, 0.25, 0.25], np.ones((24, 32), bool)
+    sample.save()
+    opened(call, dataset, sample.id)
+    where = {"field": "boxes", "label_id": label.id}
+    start = {"start": {**where, "mark": ""}, "points": [], "box": None, "answer": None}
+    shown = call("reprompt_click", dataset, sample.id, **start)
+    assert (shown["area"], shown["added"], shown["removed"]) == (24 * 32, 0, 0)
+    assert shown["box"] == [0, 0, 0.25, 0.25]
+    unchanged = call("reprompt_accept", dataset, sample.id, **start, **where)
+    assert "The mask is as it was" in unchanged["error"]
+
+    start["start"]["mark"] = shown["mark"]
+    start["points"] = [[0.26, 0.1, 1]]
+    more = call("reprompt_click", dataset, sample.id, **start)
+    assert more["mark"] == shown["mark"]
+    assert more["added"] > 0
+    assert more["removed"] == 0
+    assert more["area"] == 24 * 32 + more["added"]
+    call("reprompt_accept", dataset, sample.id, **start, **where)
+    again = call("reprompt_accept", dataset, sample.id, **start, **where)
+    assert "Somebody has changed this mask" in again["error"]
+    sample.reload()
+    assert sample["boxes"].detections[0].area == more["area"]
+    call("reprompt_undo", dataset, sample.id)
+    sample.reload()
+    assert sample["boxes"].detections[0].to_dict() == label.to_dict()
+
+
 def test_a_patch_is_its_sample(call: Call, make_dataset: Any) -> None:
     dataset = make_dataset(1)
     patches = dataset.to_patches("boxes")

@@ -4,7 +4,7 @@ import type { LookerState } from "./geometry";
 
 /** The App's viewer of one sample. */
 export interface Looker {
-  state: LookerState;
+  state: LookerState & { config?: { fieldSchema?: object } };
   canvas: HTMLCanvasElement;
   /** What is shown, once it is loaded. */
   sample?: { _id?: string; id?: string };
@@ -18,6 +18,10 @@ export interface SelectedLabel {
 
 export interface SampleDocument {
   _id: string;
+}
+
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 interface SpaceNode {
@@ -45,13 +49,32 @@ interface Executor {
 /** A recoil atom or selector; opaque. */
 type RecoilValue<T> = { readonly key: string; readonly __holds?: T };
 
+interface RecoilTools {
+  snapshot: { getPromise<T>(value: RecoilValue<T>): Promise<T> };
+  set<T>(value: RecoilValue<T>, to: T): void;
+}
+
+interface SidebarGroup {
+  paths: readonly string[];
+}
+
 interface Globals {
   React: typeof ReactModule;
-  recoil: { useRecoilValue<T>(value: RecoilValue<T>): T };
+  recoil: {
+    useRecoilValue<T>(value: RecoilValue<T>): T;
+    useRecoilCallback<Arguments extends unknown[], Result>(
+      make: (tools: RecoilTools) => (...values: Arguments) => Result,
+    ): (...values: Arguments) => Result;
+  };
   __fos__: {
     modalLooker: RecoilValue<Looker | null>;
     nullableModalSampleId: RecoilValue<string | null>;
     selectedLabels: RecoilValue<SelectedLabel[]>;
+    /** Fields that are shown, and those that the sidebar lists: in the modal, or in the grid. */
+    activeFields(where: { modal: boolean }): RecoilValue<readonly string[]>;
+    sidebarGroupsDefinition(modal: boolean): RecoilValue<readonly SidebarGroup[]>;
+    fieldSchema(where: { space: unknown }): RecoilValue<object>;
+    State: { SPACE: { SAMPLE: unknown } };
     /** Gives a function that shows a sample as it is now, in the modal and in the grid. */
     useRefreshSample(): (sample: SampleDocument) => void;
   };
@@ -79,6 +102,7 @@ export const React = app.React;
 export const PANEL = "sam_reprompt";
 const PLUGIN = "@sam-plugins/sam";
 const LOOK_AGAIN = 100; // milliseconds
+const LOOKS = 100;
 const PICTURE = "fo-sample-modal-plugin"; // the App's own panel, which shows the sample
 const MODAL_SPACES = "fiftyone-modal-spaces";
 
@@ -115,6 +139,33 @@ export function useShownSample(): { looker: Looker | null; sampleId: string | nu
     return () => clearInterval(timer);
   }, [looker, chosen]);
   return { looker, sampleId: shown };
+}
+
+/**
+ * A hook: gives a function that shows a field in the modal that was made while the modal is open.
+ * The App tells the grid alone of such a field, and the modal when that is opened.
+ */
+export function useShowField(): (field: string, looker: Looker | null) => Promise<void> {
+  const { activeFields, fieldSchema, sidebarGroupsDefinition, State } = app.__fos__;
+  const show = app.recoil.useRecoilCallback(
+    ({ snapshot, set }) =>
+      async (field: string, looker: Looker | null) => {
+        const groups = await snapshot.getPromise(sidebarGroupsDefinition(false));
+        if (!groups.some(({ paths }) => paths.includes(field))) return false;
+        const shown = await snapshot.getPromise(activeFields({ modal: true }));
+        const schema = await snapshot.getPromise(fieldSchema({ space: State.SPACE.SAMPLE }));
+        Object.assign(looker?.state.config?.fieldSchema ?? {}, schema); // it was given this once
+        set(sidebarGroupsDefinition(true), groups);
+        if (!shown.includes(field)) set(activeFields({ modal: true }), [field, ...shown]);
+        return true;
+      },
+  );
+  const latest = React.useRef(show);
+  latest.current = show;
+  return React.useCallback(async (field, looker) => {
+    for (let look = 0; look < LOOKS && !(await latest.current(field, looker)); look += 1)
+      await pause(LOOK_AGAIN);
+  }, []);
 }
 
 /** Calls an operator of this plugin; rejects with a sentence. */

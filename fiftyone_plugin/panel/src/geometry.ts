@@ -8,6 +8,8 @@ export interface LookerState {
   canvasBBox: readonly [number, number, number, number] | null;
   pan: readonly [number, number];
   scale: number;
+  /** Width and height of what the browser shows, once it is loaded. */
+  dimensions?: readonly [number, number] | null;
 }
 
 export interface Rect {
@@ -35,6 +37,18 @@ export function pictureOnScreen(state: LookerState, canvas: Rect): Rect | null {
     width: across * state.scale * wide,
     height: down * state.scale * high,
   };
+}
+
+/**
+ * Whether the browser shows a picture of the shape that the server reads, [height, width]; it may be
+ * a smaller copy. Where the one turns a picture and the other does not, clicks would land elsewhere.
+ */
+export function isSameShape(
+  shown: readonly [number, number],
+  [height, width]: readonly [number, number],
+): boolean {
+  const rounding = Math.max(width, height); // a side of the copy may be a pixel off
+  return Math.abs(shown[0] * height - shown[1] * width) <= rounding;
 }
 
 /** Where a browser paints a canvas that is laid out there: at whole pixels of the screen. */

@@ -26,6 +26,8 @@ interface Press {
   start: Place;
   now: Place;
   background: boolean;
+  /** Whether it chooses the label that is there. */
+  chooses: boolean;
 }
 
 export class Overlay {
@@ -97,7 +99,7 @@ export class Overlay {
     } else if (event.button === 0 || event.button === 2) {
       const place: Place = [event.clientX, event.clientY];
       const background = event.button === 2 || event.altKey;
-      this.press = { button: event.button, start: place, now: place, background };
+      this.press = { button: event.button, start: place, now: place, background, chooses: event.shiftKey };
     }
     event.preventDefault();
   }
@@ -119,6 +121,10 @@ export class Overlay {
     this.press = null;
     if (!press || !picture || event.button !== press.button) return;
     press.now = [event.clientX, event.clientY];
+    if (press.chooses) {
+      this.choose(event);
+      return;
+    }
     if (isDrag(press)) {
       const box = boxBetween(toPicture(picture, press.start), toPicture(picture, press.now));
       if (box) this.say({ kind: "box", box });
@@ -127,6 +133,14 @@ export class Overlay {
     const place = toPicture(picture, press.start);
     if (isInside(place))
       this.say({ kind: "point", x: place[0], y: place[1], sign: press.background ? 0 : 1 });
+  }
+
+  /** The App's own canvas selects the label under the pointer, once it has seen that there. */
+  private choose(event: PointerEvent): void {
+    this.passOn("mousemove", event);
+    requestAnimationFrame(() => {
+      for (const name of ["mousedown", "mouseup", "click", "mouseleave"]) this.passOn(name, event);
+    });
   }
 
   private dropped(): void {
@@ -189,8 +203,8 @@ function onScreen(canvas: HTMLCanvasElement): Rect {
   return painted(canvas.getBoundingClientRect(), window.devicePixelRatio);
 }
 
-function isDrag({ start, now, background }: Press): boolean {
-  return !background && Math.hypot(now[0] - start[0], now[1] - start[1]) > DRAG;
+function isDrag({ start, now, background, chooses }: Press): boolean {
+  return !background && !chooses && Math.hypot(now[0] - start[0], now[1] - start[1]) > DRAG;
 }
 
 function swallow(event: Event): void {

@@ -5,22 +5,39 @@ import {
   shownId,
   useBeside,
   useCall,
+  useShowField,
   useShownSample,
   type Looker,
-  type SelectedLabel,
 } from "./app";
 import { Overlay } from "./overlay";
-import { Session, type Target } from "./session";
+import { Button } from "./button";
+import { isSameShape } from "./geometry";
+import { Session } from "./session";
 import { styles } from "./styles";
+import { useTarget } from "./target";
 
 const MODEL_KEY = "sam-plugins-reprompt-model";
-const NEW = "";
+/** Every key, and what it does. */
+const KEYS: readonly (readonly [string, string])[] = [
+  ["Click", "this is part of the object (green dot)"],
+  ["Alt+click, right click", "this is not part of it (red dot)"],
+  ["Drag", "a box around the object"],
+  ["Shift+click", "choose the label that is there"],
+  ["Wheel", "zoom"],
+  ["Space or middle button, drag", "move the picture"],
+  ["N", "the next of three answers"],
+  ["Backspace", "take the last click or box back"],
+  ["Enter", "accept"],
+  ["Escape", "forget the clicks; again: stop"],
+];
 
 export function Panel() {
   useBeside();
   const call = useCall();
+  const showField = useShowField();
   const refresh = useLatest(app.__fos__.useRefreshSample());
   const { looker, sampleId } = useShownSample();
+  const shownOn = useLatest(looker);
   const selected = app.recoil.useRecoilValue(app.__fos__.selectedLabels);
   const [on, setOn] = React.useState(true);
   const [model, setModel] = React.useState(() => localStorage.getItem(MODEL_KEY) ?? "nano");
@@ -30,8 +47,10 @@ export function Panel() {
 
   React.useEffect(() => {
     if (!on || !sampleId) return;
-    const opened = new Session(call, sampleId, model, redraw, (sample) => {
-      if (sample._id === sampleId) refresh.current(sample);
+    const opened = new Session(call, sampleId, model, redraw, (sample, field) => {
+      if (sample._id !== sampleId) return;
+      refresh.current(sample);
+      if (field) void showField(field, shownOn.current).then(() => refresh.current(sample));
     });
     setSession(opened);
     void opened.open();
@@ -45,7 +64,7 @@ export function Panel() {
     if (!session || !looker) return;
     const made = new Overlay(looker, (prompt) => {
       const shown = shownId(looker) ?? session.sampleId;
-      if (shown === session.sampleId) session.say(prompt);
+      if (shown === session.sampleId && !otherShape(session, looker)) session.say(prompt);
     });
     overlay.current = made;
     return () => {
@@ -57,8 +76,7 @@ export function Panel() {
   useShown(session, looker, overlay);
   const target = useTarget(session, selected);
   const accept = React.useCallback(() => {
-    if (session?.answer?.mask && session.settled && !session.writing)
-      void session.accept(target.value);
+    if (session?.acceptable) void session.accept(target.value);
   }, [session, target.value]);
   useKeys(session, overlay, accept, () => setOn(false));
 
@@ -70,9 +88,12 @@ export function Panel() {
       </label>
       {session ? (
         <>
-          <Status session={session} />
-          <Buttons session={session} accept={accept} />
           {target.form}
+          <Status session={session} problem={otherShape(session, looker)} />
+          <Buttons session={session} accept={accept} />
+          <p style={styles.help} data-cy="sam-reprompt-meaning">
+            {target.meaning}
+          </p>
           <label style={styles.row}>
             Model
             <input
@@ -84,43 +105,71 @@ export function Panel() {
               }}
             />
           </label>
-          <p style={styles.help}>
-            Click: part of the object. Alt or right click: not part of it. Drag: a box around it.
-            Wheel: zoom. Space or middle button and drag: move. N: next answer. Backspace: take the
-            last click back. Enter: accept. Escape: cancel.
-          </p>
+          <dl style={styles.keys}>
+            {KEYS.map(([key, meaning]) => (
+              <React.Fragment key={key}>
+                <dt>{key}</dt>
+                <dd style={styles.meaning}>{meaning}</dd>
+              </React.Fragment>
+            ))}
+          </dl>
         </>
       ) : null}
     </div>
   );
 }
 
-function Status({ session }: { session: Session }) {
-  const { answer } = session;
-  let text = "Ready: click on an object.";
-  if (session.preparation === "preparing") text = "Preparing the picture; you can click already.";
-  else if (!session.settled) text = "Asking.";
-  else if (answer && !answer.mask) text = "Nothing found there: click elsewhere, or draw a box.";
-  else if (answer) {
-    const which = answer.answers > 1 ? `Answer ${answer.answer + 1} of ${answer.answers}. ` : "";
-    text = `${which}Predicted IoU ${answer.score.toFixed(2)}, ${answer.area} pixels.`;
-  }
+/** Why clicks on this picture would land elsewhere; empty where they do not. */
+function otherShape(session: Session, looker: Looker | null): string {
+  const shown = looker?.state.dimensions;
+  if (!shown || !session.size || isSameShape(shown, session.size)) return "";
+  const [height, width] = session.size;
+  return (
+    `The App shows ${shown[0]} x ${shown[1]} pixels here, and the sample's picture has ${width} x ` +
+    `${height}: clicks would land elsewhere. Where the App shows another media field, choose ` +
+    "filepath in its settings; else save the picture turned as it should be seen."
+  );
+}
+
+function Status({ session, problem }: { session: Session; problem: string }) {
+  const error = problem || session.error;
   return (
     <>
       <p style={styles.status} data-cy="sam-reprompt-status" data-state={session.preparation}>
-        {text}
+        {stateOf(session)}
       </p>
-      {session.error ? (
+      {error ? (
         <p style={styles.error} data-cy="sam-reprompt-error" role="alert">
-          {session.error}
+          {error}
         </p>
       ) : null}
     </>
   );
 }
 
+/** What is to be seen, and what to do next, in a sentence. */
+function stateOf({ answer, preparation, prompts, settled, start }: Session): string {
+  if (preparation === "preparing") return "Preparing the picture; you can click already.";
+  if (preparation === "failed") return "Nothing can be asked yet; below is why.";
+  if (!settled) return "Asking.";
+  if (start && !prompts.length)
+    return "This is its mask. Click on what is missing; Alt+click on what is too much.";
+  if (!answer) return "Ready: click on an object, or drag a box around it.";
+  if (!answer.mask)
+    return start
+      ? "Nothing of the mask is left: take the last click back, or delete the label in the App."
+      : "Nothing found there: click elsewhere, or draw a box.";
+  const sure = `Predicted IoU ${answer.score.toFixed(2)}`;
+  if (start && !answer.added && !answer.removed)
+    return "That changes nothing: click further inside what is missing or too much.";
+  if (start)
+    return `${answer.added} pixels more, ${answer.removed} less: ${answer.area} pixels. ${sure}.`;
+  const which = answer.answers > 1 ? `Answer ${answer.answer + 1} of ${answer.answers}. ` : "";
+  return `${which}${sure}, ${answer.area} pixels.`;
+}
+
 function Buttons({ session, accept }: { session: Session; accept: () => void }) {
-  const { answer, prompts, choices, settled, writing } = session;
+  const { acceptable, answer, prompts, choices, settled, writing } = session;
   const button = (name: string, text: string, usable: boolean, act: () => void) => (
     <Button name={name} usable={usable && !writing} act={act}>
       {text}
@@ -128,36 +177,12 @@ function Buttons({ session, accept }: { session: Session; accept: () => void }) 
   );
   return (
     <div style={styles.row}>
-      {button("accept", "Accept", settled && !!answer?.mask, accept)}
+      {button("accept", "Accept", acceptable, accept)}
       {button("next", "Next answer", settled && (answer?.answers ?? 1) > 1, () => session.next())}
       {button("unsay", "Undo click", prompts.length > 0, () => session.unsay())}
-      {button("cancel", "Cancel", prompts.length > 0, () => session.clear())}
+      {button("cancel", "Forget clicks", prompts.length > 0, () => session.clear())}
       {button("undo", "Take back accepted", choices.undo > 0, () => void session.takeBack())}
     </div>
-  );
-}
-
-interface ButtonProps {
-  name: string;
-  usable: boolean;
-  act: () => void;
-  children: string;
-}
-
-/** Lets go of the focus when it is pressed, so that keys mean the picture again. */
-function Button({ name, usable, act, children }: ButtonProps) {
-  return (
-    <button
-      style={usable ? styles.button : styles.unusable}
-      data-cy={`sam-reprompt-${name}`}
-      disabled={!usable}
-      onClick={(event) => {
-        event.currentTarget.blur();
-        act();
-      }}
-    >
-      {children}
-    </button>
   );
 }
 
@@ -187,76 +212,6 @@ function useShown(
       current = false;
     };
   }, [answer, session, looker]);
-}
-
-/** Where an accepted mask goes: the label selected in the App, or what is chosen in the form. */
-function useTarget(session: Session | null, selected: SelectedLabel[]) {
-  const [chosen, choose] = React.useState(NEW);
-  const [field, setField] = React.useState("");
-  const [label, setLabel] = React.useState("");
-  const choices = session?.choices;
-  const picked = selected.find(({ labelId }) => choices?.labels?.some(({ id }) => id === labelId));
-  React.useEffect(() => choose(picked?.labelId ?? NEW), [picked?.labelId, session?.sampleId]);
-  const existing = choices?.labels?.find(({ id }) => id === chosen);
-  const value: Target = existing
-    ? { field: existing.field, label_id: existing.id, label: existing.label }
-    : { field: field || (choices?.fields?.[0] ?? "sam_masks"), label_id: NEW, label };
-  const form = choices ? (
-    <>
-      <label style={styles.row}>
-        Accept as
-        <select
-          style={styles.field}
-          data-cy="sam-reprompt-target"
-          value={existing ? chosen : NEW}
-          onChange={(event) => choose(event.target.value)}
-        >
-          <option value={NEW}>a new label</option>
-          {choices.labels?.map((one) => (
-            <option key={one.id} value={one.id}>
-              {`${one.field}: ${one.label || "(no class)"} ${one.id.slice(-4)}`}
-            </option>
-          ))}
-        </select>
-      </label>
-      {existing ? (
-        <Button
-          name="use-box"
-          usable
-          act={() => session?.say({ kind: "box", box: existing.box })}
-        >
-          Ask with its box
-        </Button>
-      ) : (
-        <div style={styles.row}>
-          <input
-            style={styles.field}
-            data-cy="sam-reprompt-class"
-            placeholder="class"
-            list="sam-reprompt-classes"
-            value={label}
-            onChange={(event) => setLabel(event.target.value)}
-          />
-          <datalist id="sam-reprompt-classes">
-            {choices.classes?.map((name) => <option key={name} value={name} />)}
-          </datalist>
-          in
-          <input
-            style={styles.field}
-            data-cy="sam-reprompt-field"
-            list="sam-reprompt-fields"
-            value={field}
-            placeholder={value.field}
-            onChange={(event) => setField(event.target.value)}
-          />
-          <datalist id="sam-reprompt-fields">
-            {choices.fields?.map((name) => <option key={name} value={name} />)}
-          </datalist>
-        </div>
-      )}
-    </>
-  ) : null;
-  return { value, form };
 }
 
 /** Keys while re-prompting is on, before the App sees them. */

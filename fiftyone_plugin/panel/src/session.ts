@@ -1,5 +1,5 @@
 // What was said about one object of one sample, and what the model answers. No DOM, no React.
-import type { Call, OperatorName, SampleDocument } from "./app";
+import { pause, type Call, type OperatorName, type SampleDocument } from "./app";
 import type { RelativeBox } from "./geometry";
 
 export type Sign = 0 | 1;
@@ -15,6 +15,11 @@ export interface Answer {
   area: number;
   answer: number;
   answers: number;
+  /** Where a label's mask is corrected: names that mask as it was found. */
+  mark?: string;
+  /** Pixels of it that the answer changes. */
+  added?: number;
+  removed?: number;
 }
 
 export interface LabelChoice {
@@ -39,19 +44,29 @@ export interface Target {
   label: string;
 }
 
+/** The label whose mask the prompts correct. */
+export interface Start {
+  field: string;
+  label_id: string;
+}
+
 export type Preparation = "preparing" | "ready" | "failed";
 
 const POLL = 250;
 const MOST_DRAFTS = 50;
 
 /** What was said and not accepted, by sample, for those who turn away and come back. */
-const drafts = new Map<string, Pick<Session, "prompts" | "chosen">>();
+const drafts = new Map<string, Pick<Session, "prompts" | "chosen" | "start">>();
 
 export class Session {
   prompts: Prompt[] = [];
   /** Which of several answers was chosen; null for what the model takes. */
   chosen: number | null = null;
+  /** Null where a mask is asked for anew. */
+  start: Start | null = null;
   answer: Answer | null = null;
+  /** [height, width] as the server reads the picture; null until it did. */
+  size: readonly [number, number] | null = null;
   preparation: Preparation = "preparing";
   choices: Choices = { fields: [], labels: [], classes: [], undo: 0 };
   /** The sentence of the last thing that went wrong. */
@@ -70,7 +85,8 @@ export class Session {
     readonly sampleId: string,
     readonly model: string,
     private readonly changed: () => void,
-    private readonly written: (sample: SampleDocument) => void,
+    /** Told what a sample is now, and the field that was made for it, if any. */
+    private readonly written: (sample: SampleDocument, field: string) => void,
   ) {}
 
   /** Whether what is shown is the answer to all that was said. */
@@ -94,6 +110,9 @@ export class Session {
         const said = await this.call("reprompt_open", this.named({}));
         if (this.closed) return;
         this.choices = said as unknown as Choices;
+        this.size = (said["size"] as [number, number] | undefined) ?? this.size;
+        const { start } = this;
+        if (start && !this.choices.labels.some(({ id }) => id === start.label_id)) this.begin(null);
         this.preparation = said["state"] as Preparation;
         if (this.preparation === "failed") this.error = String(said["error"]);
         this.changed();
@@ -109,9 +128,26 @@ export class Session {
   close(): void {
     this.closed = true;
     if (!this.prompts.length) return;
-    drafts.set(this.sampleId, { prompts: this.prompts, chosen: this.chosen });
+    drafts.set(this.sampleId, {
+      prompts: this.prompts,
+      chosen: this.chosen,
+      start: this.start,
+    });
     const [oldest] = drafts.keys();
     if (drafts.size > MOST_DRAFTS && oldest) drafts.delete(oldest);
+  }
+
+  /** Whether there is something to write: an answer to all that was said, which is a mask. */
+  get acceptable(): boolean {
+    return this.settled && !this.writing && this.prompts.length > 0 && !!this.answer?.mask;
+  }
+
+  /** Correct a label's mask from now on, or null: ask for a mask anew. */
+  begin(start: Start | null): void {
+    if (this.start?.label_id === start?.label_id) return;
+    this.start = start;
+    this.chosen = null;
+    void this.ask();
   }
 
   say(prompt: Prompt): void {
@@ -145,12 +181,13 @@ export class Session {
 
   /** Write the mask; what was said is forgotten only when it is written. */
   async accept(target: Target): Promise<void> {
-    if (await this.write("reprompt_accept", { ...this.said(), ...target })) this.clear();
+    const start = this.start && { ...this.start, mark: this.answer?.mark ?? "" };
+    if (await this.write("reprompt_accept", { ...this.said(), start, ...target })) this.clear();
   }
 
   /** Take back what was accepted last. */
   async takeBack(): Promise<void> {
-    await this.write("reprompt_undo", {});
+    if ((await this.write("reprompt_undo", {})) && this.start) void this.ask();
   }
 
   private async write(name: OperatorName, params: object): Promise<boolean> {
@@ -159,11 +196,12 @@ export class Session {
     this.changed();
     try {
       const said = await this.call(name, this.named(params));
-      this.written(said["sample"] as SampleDocument);
+      this.written(said["sample"] as SampleDocument, String(said["new_field"] ?? ""));
       await this.prepare();
       return true;
     } catch (error) {
       this.fail(error);
+      void this.prepare(); // labels may have gone, and one step less may be left to take back
       return false;
     } finally {
       this.writing = false;
@@ -187,7 +225,7 @@ export class Session {
     const start = performance.now();
     let answer: Answer | null = null;
     let error = "";
-    if (this.prompts.length) {
+    if (this.prompts.length || this.start) {
       try {
         const said = await this.call("reprompt_click", this.named(this.said()));
         if (said["state"] === "preparing") return pause(POLL);
@@ -210,7 +248,8 @@ export class Session {
       one.kind === "point" ? [[one.x, one.y, one.sign]] : [],
     );
     const box = this.prompts.find((one) => one.kind === "box")?.box ?? null;
-    return { points, box, answer: this.chosen };
+    const start = this.start && { ...this.start, mark: "" };
+    return { points, box, start, answer: this.chosen };
   }
 
   private named(params: object): object {
@@ -225,8 +264,4 @@ export class Session {
 
 function sentence(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -1,7 +1,13 @@
 // How the panel looks: the App's own colours.
 import type { CSSProperties } from "react";
 
-const row: CSSProperties = { display: "flex", flexWrap: "wrap", gap: 8, alignItems: "center" };
+const row: CSSProperties = {
+  display: "flex",
+  flexWrap: "wrap",
+  flexShrink: 0,
+  gap: 8,
+  alignItems: "center",
+};
 const field: CSSProperties = {
   flex: "1 1 8em",
   minWidth: 0,
@@ -11,7 +17,7 @@ const field: CSSProperties = {
   border: "1px solid var(--fo-palette-primary-plainBorder)",
   borderRadius: 4,
 };
-const text: CSSProperties = { margin: 0, lineHeight: 1.4 };
+const text: CSSProperties = { margin: 0, lineHeight: 1.4, flexShrink: 0 };
 
 const button: CSSProperties = { ...field, flex: "0 0 auto", cursor: "pointer" };
 
@@ -21,6 +27,7 @@ export const styles = {
     flexDirection: "column",
     gap: 12,
     padding: 16,
+    boxSizing: "border-box",
     height: "100%",
     overflow: "auto",
     color: "var(--fo-palette-text-primary)",
@@ -31,5 +38,13 @@ export const styles = {
   unusable: { ...button, cursor: "default", opacity: 0.4 } satisfies CSSProperties,
   status: text,
   error: { ...text, color: "var(--fo-palette-danger-plainColor)" } satisfies CSSProperties,
+  keys: {
+    ...text,
+    display: "grid",
+    gridTemplateColumns: "max-content 1fr",
+    gap: "4px 16px",
+    color: "var(--fo-palette-text-secondary)",
+  } satisfies CSSProperties,
+  meaning: { margin: 0 } satisfies CSSProperties,
   help: { ...text, color: "var(--fo-palette-text-secondary)" } satisfies CSSProperties,
 };

@@ -33,7 +33,7 @@ from sam_plugins.evaluation.matching import (
     MatchSettings,
     match_image,
 )
-from sam_plugins.evaluation.metrics import crop_boundary_iou, crop_iou
+from sam_plugins.evaluation.metrics import crop_boundary_iou, crop_iou, crop_overlap
 from sam_plugins.evaluation.objects import Crop, ScoredMask, SharedPixels, shared_pixels
 from sam_plugins.evaluation.precision import (
     PrecisionReport,
@@ -95,6 +95,7 @@ __all__ = [
     "cluster_mean",
     "crop_boundary_iou",
     "crop_iou",
+    "crop_overlap",
     "evaluate_baselines",
     "evaluate_segmenter",
     "find_duplicates",
