@@ -59,7 +59,7 @@ class ExportMasks(foo.Operator):
             if not fields:
                 raise FieldError("Expected a field of Detections, found none: segment first.")
             inputs.view_target(ctx, action_description="Export", require_flat=True)
-            _ask(inputs, [each for each in fields if "." not in each], ctx.params)
+            _ask(inputs, fields, ctx.params)
             if ctx.params.get("folder"):
                 export_settings_of(_params(ctx.params))
         except SamPluginsError as error:
