@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from fiftyone_plugin.errors import SampleError
-from fiftyone_plugin.fields import REVIEW, WRITTEN
+from fiftyone_plugin.fields import WRITTEN
 from fiftyone_plugin.labels import detection_of
 from fiftyone_plugin.runs.collection import Documents, SampleState, SampleWrite
-from fiftyone_plugin.runs.marks import edited, mark_of, of_run
+from fiftyone_plugin.runs.marks import mark_of, of_run, stays_or_mark
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.storage import fits_file, inline_bytes, room_for
 from fiftyone_plugin.values import SampleAnswer, Status, UnansweredObject
@@ -114,7 +114,7 @@ def _labels_there(run: Run, documents: Documents, sample_id: str) -> dict[Any, s
     the tags and attributes that it was given since.
     """
     return {
-        label["_id"]: "" if label.get(REVIEW) or edited(label, run.files) else label[WRITTEN]
+        label["_id"]: stays_or_mark(label, run.files)
         for _, labels in documents.labels([sample_id], run.config.label_field)
         for label in labels
         if of_run(label, run.run_id)

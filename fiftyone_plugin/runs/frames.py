@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fiftyone_plugin.errors import SampleError
-from fiftyone_plugin.fields import RUN_ID
-from fiftyone_plugin.runs.marks import edited, of_run
+from fiftyone_plugin.fields import RUN_ID, WRITTEN
+from fiftyone_plugin.runs.marks import edited, of_run, stays_or_mark
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.runs.stages import with_labels, without_labels
 
@@ -39,13 +39,23 @@ class FrameState:
         When it was last changed.
     size
         Bytes of it.
-    kept
-        Ids of labels of the run that somebody has edited: they stay.
+    marks
+        Of each label of the run, by its id: what the run wrote, or "" where somebody has edited it
+        or decided on it.
     """
 
     modified: datetime | None
     size: int
-    kept: tuple[Any, ...]
+    marks: Mapping[Any, str]
+
+    def kept(self, labels: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Ids of labels that stay as they are when the run writes others in their place.
+
+        Those that somebody has edited or decided on stay. Any other stays where it is found again,
+        with the tags and attributes that it was given since.
+        """
+        found = {label["_id"]: label[WRITTEN] for label in labels}
+        return [each for each, mark in self.marks.items() if mark in ("", found.get(each))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +97,12 @@ class FrameDocuments:
         }
         found = {}
         for each in self._collection.aggregate([{"$match": query}, {"$project": wanted}]):
-            kept = tuple(
-                label["_id"]
+            marks = {
+                label["_id"]: stays_or_mark(label, run.files)
                 for label in _detections(each, field)
-                if of_run(label, run.run_id) and edited(label, run.files)
-            )
-            state = FrameState(each.get("last_modified_at"), int(each["size"]), kept)
+                if of_run(label, run.run_id)
+            }
+            state = FrameState(each.get("last_modified_at"), int(each["size"]), marks)
             found[int(each["frame_number"])] = state
         return found
 
@@ -141,7 +151,7 @@ class FrameDocuments:
         """Update frames, each in one step; those without a document get one.
 
         Writing twice is writing once. A frame that somebody changes meanwhile is looked at again,
-        so that labels which were edited by hand stay.
+        so that labels which were edited by hand, or decided on, stay.
 
         Parameters
         ----------
@@ -167,8 +177,9 @@ class FrameDocuments:
             for each in writes:
                 if (state := states.get(each.number)) is None:
                     continue
-                labels = [label for label in each.labels if label["_id"] not in state.kept]
-                value = with_labels(run, labels, state.kept, alone=alone)
+                kept = state.kept(each.labels)
+                labels = [label for label in each.labels if label["_id"] not in kept]
+                value = with_labels(run, labels, kept, alone=alone)
                 query = {
                     **_of(sample_id),
                     "frame_number": each.number,
