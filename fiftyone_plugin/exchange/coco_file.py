@@ -71,7 +71,7 @@ class CocoWriter:
         if self._pictures is not Pictures.NONE:
             name = f"images/{picture.name}"
             self._folder.note(picture, name)
-            self._folder.put_picture(name, picture.path, self._pictures)
+            self._folder.put_picture(name, picture, self._pictures)
         image = CocoImage(
             file_name=name,
             size=picture.size,

@@ -9,12 +9,12 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fiftyone_plugin.errors import ExchangeError
+from fiftyone_plugin.errors import ExchangeError, SampleError
 from fiftyone_plugin.exchange.values import ExchangedPicture, ExportReport, Pictures
 from sam_plugins.errors import SamPluginsError
 from sam_plugins.formats import check_file_name, whole_file
@@ -100,12 +100,23 @@ class ExportFolder:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def put_picture(self, name: str, source: Path, how: Pictures) -> None:
+    def put_picture(self, name: str, picture: ExchangedPicture, how: Pictures) -> None:
         """Copy or link a picture, unless that was done before.
 
-        A copy has the time of its source: one of the same size and time is taken for the same.
+        A copy has the time of its source: one of the same size and time is taken for the same. So
+        does the picture of a frame have the time of its video.
+
+        Raises
+        ------
+        ExchangeError
+            If it cannot be written.
+        SampleError, ImageError
+            If it is a frame that cannot be read.
         """
-        path = self.path(name)
+        if picture.still is not None:
+            self._put_still(name, picture.path, picture.still)
+            return
+        source, path = picture.path, self.path(name)
         self._written.add(name)
         try:
             if how is Pictures.LINK:
@@ -121,6 +132,27 @@ class ExportFolder:
             raise self._unwritable(error) from error
         self._report.unchanged += 1
 
+    def _put_still(self, name: str, film: Path, still: Callable[[], bytes]) -> None:
+        """Write the picture of a frame of a video, unless that was done before."""
+        path = self.path(name)
+        try:
+            taken = film.stat().st_mtime_ns
+        except OSError as error:
+            raise SampleError(
+                f"Expected a video file at {film}, found: {error.strerror or error}. Put it there, "
+                "or export without pictures."
+            ) from error
+        self._written.add(name)
+        try:
+            if path.is_file() and not path.is_symlink() and path.stat().st_mtime_ns == taken:
+                self._report.unchanged += 1
+                return
+            with whole_file(path) as partial:
+                partial.write_bytes(still())
+                os.utime(partial, ns=(taken, taken))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
     def note(self, picture: ExchangedPicture, *files: str) -> None:
         """List a picture and its files; before they are written, so that nothing is forgotten."""
         line = {
@@ -131,6 +163,7 @@ class ExportFolder:
             "height": picture.size[0],
             "width": picture.size[1],
             "objects": len(picture.objects),
+            **({"frame_number": picture.frame_number} if picture.frame_number else {}),
         }
         try:
             self._begun.write(json.dumps(line) + "\n")

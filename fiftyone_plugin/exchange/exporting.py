@@ -7,6 +7,13 @@ from typing import Any, Protocol
 from fiftyone_plugin.errors import ExchangeError
 from fiftyone_plugin.exchange.coco_file import CocoWriter
 from fiftyone_plugin.exchange.export_folder import ExportFolder
+from fiftyone_plugin.exchange.film_frames import (
+    check_frames,
+    classes_of_frames,
+    count_frames,
+    frames_with_masks,
+    in_frames,
+)
 from fiftyone_plugin.exchange.label_studio_tasks import TasksWriter
 from fiftyone_plugin.exchange.pictures import export_names
 from fiftyone_plugin.exchange.reading import check_field, classes_of, pictures_with_masks
@@ -21,6 +28,7 @@ from fiftyone_plugin.exchange.values import (
 )
 from fiftyone_plugin.exchange.yolo_folder import YoloWriter
 from fiftyone_plugin.runs import Stop, Tell, WorkProgress, pictures_of
+from fiftyone_plugin.values import Mode
 from sam_plugins.errors import SamPluginsError
 
 __all__ = ["export_masks"]
@@ -48,7 +56,8 @@ def export_masks(
     Parameters
     ----------
     view
-        A FiftyOne dataset or view. Samples that are no pictures are passed over.
+        A FiftyOne dataset or view. Samples that are no pictures are passed over; with a field of
+        frames, those that are no videos, and each frame that has masks is a picture.
     settings
         What, how and where.
     progress, stop
@@ -59,22 +68,31 @@ def export_masks(
     FieldError
         If there is no such field of Detections.
     ExchangeError
-        If the folder holds something else, or cannot be written.
+        If the folder holds something else, or cannot be written; or the format is not for frames.
     """
-    view = pictures_of(view)
-    check_field(view, settings.label_field)
+    field = settings.label_field
+    frames = in_frames(view, field)
+    view = pictures_of(view, Mode.VIDEO if frames else Mode.PROMPTS)
+    if frames:
+        check_frames(view, settings)
+    else:
+        check_field(view, field)
     _check(settings)
     report = ExportReport(folder=str(settings.folder))
     ids, paths = view.values(["id", "filepath"])
     names = export_names(zip(ids, paths, strict=True))
+    classes = classes_of_frames(view, field) if frames else classes_of(view, field)
     with (
         ExportFolder(settings.folder, _record(view, settings), report) as folder,
-        closing(_writer(view, folder, settings, report)) as writer,
+        closing(_writer(view, folder, settings, report, classes)) as writer,
     ):
-        pictures = pictures_with_masks(
-            view, settings.label_field, names, settings.chosen_reviews, report
-        )
-        _each(pictures, writer, report, len(names), progress, stop)
+        if frames:
+            total = count_frames(view, field)
+            pictures = frames_with_masks(view, settings, names, report)
+        else:
+            total, reviews = len(names), settings.chosen_reviews
+            pictures = pictures_with_masks(view, field, names, reviews, report)
+        _each(pictures, writer, report, total, progress, stop)
         if not report.stopped:
             writer.finish()
             folder.finish()
@@ -144,9 +162,13 @@ def _record(view: Any, settings: ExportSettings) -> dict[str, Any]:
 
 
 def _writer(
-    view: Any, folder: ExportFolder, settings: ExportSettings, report: ExportReport
+    view: Any,
+    folder: ExportFolder,
+    settings: ExportSettings,
+    report: ExportReport,
+    classes: list[str],
 ) -> _Writer:
-    pictures, classes = settings.chosen_pictures, classes_of(view, settings.label_field)
+    pictures = settings.chosen_pictures
     match settings.format:
         case Format.COCO:
             return CocoWriter(folder, classes, _record(view, settings), pictures)

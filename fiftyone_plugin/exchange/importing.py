@@ -62,6 +62,11 @@ def import_masks(
         raise ExchangeError(
             f"Expected {', '.join(_READERS)} to import, found {settings.format.value}."
         )
+    if dataset.media_type == "video":
+        raise ExchangeError(
+            "Expected a dataset of pictures, found videos: masks of frames do not come back into "
+            "them. Import them with their pictures as a dataset of its own (--new-from)."
+        )
     writer = FieldWriter(
         dataset,
         settings.label_field,

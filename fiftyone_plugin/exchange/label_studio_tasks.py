@@ -93,7 +93,7 @@ class TasksWriter:
         if self._settings.chosen_pictures is not Pictures.NONE:
             self._folder.note(picture, f"images/{picture.name}")
             self._folder.put_picture(
-                f"images/{picture.name}", picture.path, self._settings.chosen_pictures
+                f"images/{picture.name}", picture, self._settings.chosen_pictures
             )
         self._unnamed |= any(each.label is None for each in picture.objects)
         try:

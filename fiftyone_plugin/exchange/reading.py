@@ -1,6 +1,6 @@
 """A field of a dataset as pictures with masks, one sample at a time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,18 @@ from sam_plugins.errors import SamPluginsError
 from sam_plugins.formats import crop_to_rle, rle_area, rle_to_box
 from sam_plugins.types import Box, Size
 
-__all__ = ["check_field", "classes_of", "object_of_label", "pictures_with_masks"]
+__all__ = [
+    "UNREADABLE",
+    "check_field",
+    "classes_of",
+    "exchanged_objects",
+    "object_of_label",
+    "pictures_with_masks",
+]
 
 NO_MASK = "labels without a mask: they are boxes only"
 NO_PIXELS = "masks without pixels"
+UNREADABLE = "frames of videos that cannot be read"
 
 
 def check_field(view: Any, field: str) -> None:
@@ -89,7 +97,9 @@ def pictures_with_masks(
             report.reasons[str(error)] += 1
             yield None
             continue
-        found = list(_objects(sample, field, size, report))
+        labels = sample[field]
+        detections = labels.detections if labels is not None else ()
+        found = list(exchanged_objects(detections, size, report))
         yield ExchangedPicture(
             number=number,
             name=name,
@@ -101,11 +111,11 @@ def pictures_with_masks(
         )
 
 
-def _objects(
-    sample: Any, field: str, size: Size, report: ExportReport
+def exchanged_objects(
+    detections: Iterable[Any], size: Size, report: ExportReport
 ) -> Iterator[ExchangedObject]:
-    labels = sample[field]
-    for detection in labels.detections if labels is not None else ():
+    """The Detections of a picture of (H, W) that have masks; the report counts the others."""
+    for detection in detections:
         try:
             found = mask_of(detection, size)
         except SamPluginsError as error:

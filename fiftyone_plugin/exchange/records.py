@@ -58,8 +58,9 @@ def extras_of(each: ExchangedObject) -> dict[str, Any]:
 
 
 def about_of(picture: ExchangedPicture) -> dict[str, Any]:
-    """Which sample a picture is, so that its masks find it again."""
-    return {"sample_id": picture.sample_id, "filepath": str(picture.path)}
+    """Which sample a picture is, so that its masks find it again; of a video, which frame."""
+    frame = {"frame_number": picture.frame_number} if picture.frame_number else {}
+    return {"sample_id": picture.sample_id, "filepath": str(picture.path), **frame}
 
 
 def object_of(

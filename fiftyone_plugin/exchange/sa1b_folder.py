@@ -55,7 +55,7 @@ class Sa1bWriter:
         copied = [picture.name] if self._pictures is not Pictures.NONE else []
         self._folder.note(picture, name, *copied)
         for each in copied:
-            self._folder.put_picture(each, picture.path, self._pictures)
+            self._folder.put_picture(each, picture, self._pictures)
         self._folder.put(name, content)
         return True
 

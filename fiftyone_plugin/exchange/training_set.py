@@ -54,7 +54,7 @@ class TrainingWriter:
         PillowImage.fromarray(labels).save(stream, "PNG")
         image, mask = f"images/{picture.name}", f"masks/{Path(picture.name).stem}.png"
         self._folder.note(picture, image, mask)
-        self._folder.put_picture(image, picture.path, self._pictures)
+        self._folder.put_picture(image, picture, self._pictures)
         self._folder.put(mask, stream.getvalue())
         return True
 

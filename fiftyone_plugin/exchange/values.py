@@ -1,7 +1,7 @@
 """What passes between a dataset and files: settings, pictures with their masks, and counts."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -82,7 +82,7 @@ class ExportSettings:
     format
         How.
     label_field
-        The Detections with the masks.
+        The Detections with the masks; of videos' frames, as "frames.masks".
     folder
         Where to: a new or empty one, or that of the same export before, which then continues.
     reviews
@@ -212,13 +212,17 @@ class ExchangedPicture:
     name
         Its file name in the export: no other has the same stem.
     sample_id, path
-        The sample, and where its picture lies.
+        The sample, and where its picture lies, or the video that has it as a frame.
     size
         (H, W) as it is displayed: EXIF orientation applied.
     objects
         Those that leave.
     others
         Masks of the picture that do not leave.
+    frame_number
+        Of a frame of a video, from 1; None for a picture.
+    still
+        Encodes the picture where it is no file of its own.
     """
 
     number: int
@@ -228,6 +232,8 @@ class ExchangedPicture:
     size: Size
     objects: tuple[ExchangedObject, ...]
     others: tuple[ExchangedObject, ...] = ()
+    frame_number: int | None = None
+    still: Callable[[], bytes] | None = None
 
 
 @dataclass(slots=True)

@@ -78,7 +78,7 @@ class YoloWriter:
         copied = [f"images/{picture.name}"] if self._pictures is not Pictures.NONE else []
         self._folder.note(picture, name, *copied)
         for each in copied:
-            self._folder.put_picture(each, picture.path, self._pictures)
+            self._folder.put_picture(each, picture, self._pictures)
         self._folder.put(name, text.encode("ascii"))
         return True
 

@@ -47,7 +47,7 @@ class ExportMasks(FormOperator):
         fields = form.labels_fields(dataset, "Detections")
         if not fields:
             raise FieldError("Expected a field of Detections, found none: segment first.")
-        _ask(inputs, [each for each in fields if "." not in each], ctx.params)
+        _ask(inputs, fields, ctx.params)
 
     def check(self, dataset: Any, params: Mapping[str, Any]) -> None:
         """The settings, once a folder is named: before, the form is still being filled."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fiftyone_plugin.errors import SampleError
-from fiftyone_plugin.fields import RUN_ID
-from fiftyone_plugin.runs.marks import edited, of_run
+from fiftyone_plugin.fields import RUN_ID, WRITTEN
+from fiftyone_plugin.runs.marks import edited, of_run, stays_or_mark
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.runs.stages import with_labels, without_labels
 
@@ -39,17 +39,26 @@ class FrameState:
         When it was last changed.
     size
         Bytes of it.
-    kept
-        Ids of labels of the run that stay: somebody has edited them, or their object is not asked
-        again.
+    marks
+        Of each label of the run, by its id: what the run wrote, or "" where it stays at any rate:
+        somebody has edited it or decided on it, or its object is not asked again.
     objects
         (label, index) of all labels of the run.
     """
 
     modified: datetime | None
     size: int
-    kept: tuple[Any, ...]
+    marks: Mapping[Any, str]
     objects: frozenset[tuple[str, Any]]
+
+    def kept(self, labels: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Ids of labels that stay as they are when the run writes others in their place.
+
+        Those whose mark is "", and those that are found again as they are, with the tags and
+        attributes that they were given since.
+        """
+        found = {label["_id"]: label[WRITTEN] for label in labels}
+        return [each for each, mark in self.marks.items() if mark in ("", found.get(each))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +118,10 @@ class FrameDocuments:
             found[int(each["frame_number"])] = FrameState(
                 modified=each.get("last_modified_at"),
                 size=int(each["size"]),
-                kept=tuple(
-                    label["_id"]
+                marks={
+                    label["_id"]: stays_or_mark(label, run.files) if _object(label) in again else ""
                     for label in own
-                    if _object(label) not in again or edited(label, run.files)
-                ),
+                },
                 objects=frozenset(map(_object, own)),
             )
         return found
@@ -172,7 +180,7 @@ class FrameDocuments:
         """Update frames, each in one step; those without a document get one.
 
         Writing twice is writing once. A frame that somebody changes meanwhile is looked at again,
-        so that labels which were edited by hand stay.
+        so that labels which were edited by hand, or decided on, stay.
 
         Parameters
         ----------
@@ -203,13 +211,14 @@ class FrameDocuments:
             for each in writes:
                 if (state := states.get(each.number)) is None:
                     continue
+                kept = state.kept(each.labels)
                 labels = [
                     label
                     for label in each.labels
-                    if label["_id"] not in state.kept
+                    if label["_id"] not in kept
                     and (_object(label) in state.objects or not before(each.number, _object(label)))
                 ]
-                value = with_labels(run, labels, state.kept, alone=alone)
+                value = with_labels(run, labels, kept, alone=alone)
                 query = {
                     **_of(sample_id),
                     "frame_number": each.number,

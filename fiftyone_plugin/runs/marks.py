@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fiftyone_plugin.fields import RUN_ID, WRITTEN
+from fiftyone_plugin.fields import REVIEW, RUN_ID, WRITTEN
 from fiftyone_plugin.storage import MaskFiles
 
-__all__ = ["edited", "mark_of", "of_run"]
+__all__ = ["edited", "mark_of", "of_run", "stays_or_mark"]
 
 _DIGITS = 9
 """Of box coordinates between 0 and 1: beyond what an editor keeps, far below a pixel."""
@@ -52,6 +52,14 @@ def edited(label: Mapping[str, Any], files: MaskFiles) -> bool:
         return True
     path = Path(label["mask_path"]) if label.get("mask_path") else None
     return path is not None and path.exists() and files.owns(path) and not files.unchanged(path)
+
+
+def stays_or_mark(label: Mapping[str, Any], files: MaskFiles) -> str:
+    """The mark of a label that a run wrote; "" where somebody has edited it or decided on it.
+
+    Such a label stays, whatever the run finds when it is tried again.
+    """
+    return "" if label.get(REVIEW) or edited(label, files) else str(label[WRITTEN])
 
 
 def _unpacked(mask: bytes) -> bytes:

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from fiftyone_plugin.errors import FieldError, RunError
+from fiftyone_plugin.quality import refs_of
+from fiftyone_plugin.review import Verdict, decide
 from fiftyone_plugin.runs import delete_run, open_run, retry_view, run_counts, work_on
 from fiftyone_plugin.values import Mode, RunConfig, Status
 from sam_plugins import open_segmenter
@@ -363,3 +365,24 @@ def test_a_retry_brings_no_label_back_that_was_taken_out(
         assert there(2) == [1, 2, 3, 5]
         assert "Frame 6, disc 2" in sample.masks_reason
         assert "seen" in sample.frames[1].masks.detections[0].tags
+
+
+def test_decisions_and_tags_on_frames_survive_a_retry(make_video: Any, segmenter: Any) -> None:
+    """A label on a frame that the video does not have makes it partial, so that it is retried."""
+    dataset = make_video({4: [(0, {"index": 7})], 99: [(1, {"index": 8})]})
+    run, report = worked(dataset, segmenter)
+    assert report.partial == 1
+    sample = dataset.first()
+    numbers = sorted(n for n, frame in sample.frames.items() if frame.masks)
+    first = [ref for ref in refs_of(dataset, "frames.masks") if ref[0] == sample.frames[1].id]
+    decide(dataset, "frames.masks", first, Verdict.REJECTED, reviewer="ann")
+    sample.frames[numbers[1]].masks.detections[0].tags.append("seen")
+    sample.save()
+    before = {n: sample.frames[n].masks.detections[0].id for n in numbers}
+    again = work_on(dataset, run, [sample.id], segmenter, retry=True)
+    assert again.partial == 1
+    sample.reload()
+    frames = [sample.frames[n].masks.detections for n in numbers]
+    assert {n: found.id for n, (found,) in zip(numbers, frames, strict=True)} == before
+    assert (frames[0][0].review, frames[0][0].tags[-1]) == ("rejected", "rejected")
+    assert "seen" in frames[1][0].tags
