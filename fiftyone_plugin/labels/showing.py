@@ -4,6 +4,7 @@ What a view leaves out of the samples is known by their ids. What it leaves out 
 kept here, as its stages that do so; of patches, frames and clips, whose labels are cut out, as ids.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,9 @@ _HIDING = {"ExcludeLabels", "FilterField", "FilterLabels", "LimitLabels", "Selec
 _CHANGING = {"MapLabels", "MapValues", "SetField"}
 """Stages that hide nothing, unless they set a whole list, and on which later ones may depend."""
 
+_STAGES = "fiftyone.core.stages."
+"""Where FiftyOne's stages are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -60,7 +64,15 @@ class Shown:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Shown":
-        """From `to_json`, or from nothing."""
+        """From `to_json`, or from nothing.
+
+        Raises
+        ------
+        FieldError
+            If a stage is none that `shown_by` keeps: FiftyOne would call whatever it names.
+        """
+        for each in values.get("stages") or ():
+            _check_stage(each)
         ids = tuple((str(f), tuple(map(str, each))) for f, each in values.get("ids") or ())
         return cls(stages=tuple(map(str, values.get("stages") or ())), ids=ids)
 
@@ -203,6 +215,21 @@ def _as_json(stage: Any) -> str:
     from bson import json_util
 
     return str(json_util.dumps(stage._serialize(include_uuid=False)))
+
+
+def _check_stage(text: object) -> None:
+    """FieldError unless it is JSON of one of FiftyOne's stages that are kept."""
+    try:
+        stage = json.loads(str(text))
+    except ValueError:
+        stage = None
+    name = str(stage.get("_cls")) if isinstance(stage, dict) else ""
+    kept = _HIDING | _CHANGING | _OF_FRAMES
+    if name.removeprefix(_STAGES) not in kept or not name.startswith(_STAGES):
+        raise FieldError(
+            f"Expected a stage of a view that hides labels, found {str(text)[:80]!r}: begin the "
+            "run again over its view."
+        )
 
 
 def _check_shown(view: Any, fields: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from operating import execute, form
 from typer.testing import CliRunner
 
 from fiftyone_plugin.errors import FieldError
-from fiftyone_plugin.labels import ALL_SHOWN, showing, shown_by
+from fiftyone_plugin.labels import ALL_SHOWN, Shown, showing, shown_by
 from fiftyone_plugin.runs import list_runs, open_run, work_on
 from fiftyone_plugin.sharding import run_shard
 from fiftyone_plugin.start.plugin_folder import PLUGIN
@@ -321,3 +321,23 @@ def test_a_view_over_many_samples_is_read_in_parts(
     report = work_on(dataset, run, view.values("id"), segmenter)
     assert (report.done, report.objects) == (7, 7)
     assert asked(dataset).keys() == ids(view)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        '{"_cls": "subprocess.Popen", "kwargs": [["args", "touch made-by-a-stage"]]}',
+        '{"_cls": "fiftyone.core.stages.Mongo", "kwargs": [["pipeline", []]]}',
+        '{"_cls": "FilterLabels"}',
+        '["FilterLabels"]',
+        "no JSON",
+    ],
+)
+def test_a_record_names_no_program(dataset: Any, stage: str) -> None:
+    """FiftyOne calls whatever a stage names; records and requests may come from anybody."""
+    with pytest.raises(FieldError, match="Expected a stage of a view that hides labels"):
+        Shown.from_json({"stages": [stage]})
+    run = open_run(dataset, CONFIG, "nano")
+    params = {"run_id": run.run_id, "index": 0, "count": 1, "shown": {"stages": [stage]}}
+    with pytest.raises(Exception, match="Expected a stage of a view that hides labels"):
+        execute(SHARD, dataset, **params)
