@@ -112,9 +112,12 @@ def place_of(collection: Any, label_field: str) -> LabelPlace:
 
 def check_detections(dataset: Any, label_field: str) -> None:
     """FieldError unless the field holds Detections of whole samples."""
-    frames = label_field.startswith(FRAMES)
-    kind = None if frames else _kind(dataset, label_field)
-    if kind != "Detections":
+    if label_field.startswith(FRAMES):
+        raise FieldError(
+            f"Expected a field of pictures, found {label_field!r} of videos' frames: make a "
+            "dataset of their frames first (to_frames with sample_frames=True, then clone)."
+        )
+    if (kind := _kind(dataset, label_field)) != "Detections":
         raise _no_detections(label_field, kind, _fields(dataset, frames=False))
 
 
