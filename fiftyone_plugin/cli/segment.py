@@ -69,7 +69,8 @@ def run(
     dataset = open_dataset(name)
 
     from fiftyone_plugin.labels import shown_by
-    from fiftyone_plugin.operators.running import check, count, perform, report_of, sample_ids
+    from fiftyone_plugin.operators.counting import count
+    from fiftyone_plugin.operators.running import check, perform, report_of, sample_ids
 
     check(dataset, choices.config)
     seen = open_view(dataset, view)

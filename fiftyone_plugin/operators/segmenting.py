@@ -8,9 +8,10 @@ from fiftyone.operators import types
 from fiftyone_plugin.labels import shown_by
 from fiftyone_plugin.operators import form
 from fiftyone_plugin.operators.choices import RunChoices, choices_of
+from fiftyone_plugin.operators.counting import count
 from fiftyone_plugin.operators.form_operator import FormOperator
 from fiftyone_plugin.operators.results import add_counts
-from fiftyone_plugin.operators.running import check, count, perform, report_of, sample_ids
+from fiftyone_plugin.operators.running import check, perform, report_of, sample_ids
 from fiftyone_plugin.operators.showing import add_shown
 from fiftyone_plugin.runs import Stop, Tell
 from fiftyone_plugin.values import Mode
