@@ -199,6 +199,8 @@ def asking_ids(sample: Any, config: RunConfig, visible: Visible | None) -> Itera
 
 def _touches(stage: Any, fields: Sequence[str]) -> bool:
     """Whether a stage is about one of these fields."""
+    if type(stage).__name__ == "SelectLabels":
+        return True  # it empties the fields that it does not name
     given = dict(stage._kwargs())
     names = given.get("field") or given.get("fields") or fields
     names = [names] if isinstance(names, str) else names

@@ -1,7 +1,8 @@
 """The parts that forms are made of: fields to choose, models, limits, and what is wrong.
 
-A form is asked for again at every change, so it reads the schema and the list of runs, and no
-sample. What is wrong stands in the form as a sentence, and keeps it from being sent.
+A form is asked for again at every change, so it reads the schema and the list of runs, and counts
+labels only where a view hides some. What is wrong stands in the form as a sentence, and keeps it
+from being sent.
 """
 
 from collections.abc import Callable, Mapping, Sequence

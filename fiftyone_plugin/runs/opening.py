@@ -90,7 +90,8 @@ def open_run(
         shown=shown,
     )
     register(dataset, run)
-    run = find_run(dataset, run_id)
+    # Somebody may have begun it over another view in the same instant.
+    run = show(dataset, find_run(dataset, run_id), shown)
     for rival in list_runs(dataset):
         if rival.config.label_field == config.label_field and rival.run_id != run_id:
             # Somebody else has begun another run on the field in the same instant.

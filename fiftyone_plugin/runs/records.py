@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fiftyone_plugin.errors import RunError
+from fiftyone_plugin.errors import FieldError, RunError
 from fiftyone_plugin.labels import ALL_SHOWN, Shown
 from fiftyone_plugin.storage import MaskFiles, is_slug
 from fiftyone_plugin.values import RunConfig
@@ -150,7 +150,7 @@ def _read(dataset: Any, run_id: str) -> Run:
             created=bool(record.created),
             shown=Shown.from_json(getattr(record, "shown", None) or {}),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, FieldError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"Expected the record of the run {run_id!r} to be one of this version, found: {error}. "
             "Delete it with FiftyOne's dataset.delete_run(), or use the version that wrote it."

@@ -68,8 +68,8 @@ def _in_records(folder: Path, sample_ids: Collection[str] | None) -> Iterator[Pa
         "$or": [{path: below} for path in _REMOVED],
     }
     corrected: dict[str, Any] = {"store_name": REPROMPT_STORE}
-    if sample_ids is not None:
-        removed["value.sample_id"] = corrected["key"] = {"$in": list(sample_ids)}
+    if sample_ids is not None:  # of videos, removed labels are kept by their frames' ids
+        corrected["key"] = {"$regex": f"^({'|'.join(map(re.escape, sample_ids))})(/|$)"}
     records = _database()["execution_store"]
     for record in records.find(removed, dict.fromkeys(_REMOVED, 1)):
         yield from _named(record)

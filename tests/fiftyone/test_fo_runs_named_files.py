@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fiftyone_plugin.quality import LabelRef, purge, remove_labels, restore
+from fiftyone_plugin.quality import LabelRef, purge, refs_of, remove_labels, restore
 from fiftyone_plugin.review import Corrections
 from fiftyone_plugin.runs import delete_run, open_run, work_on
 from fiftyone_plugin.values import Mode, RunConfig
@@ -80,6 +80,26 @@ def test_removed_labels_come_back_with_their_masks_after_the_run_went_on(
     made(dataset, segmenter, config)
     assert restore(dataset, removal.removal_id).labels == 1
     assert all(path.is_file() for path in paths(dataset))
+
+
+def test_labels_removed_from_frames_come_back_with_their_masks_after_the_run_went_on(
+    make_video, segmenter, config
+):
+    """A run tidies by videos; a removed label of a frame is remembered by its frame."""
+    dataset = make_video({2: [(0, {"index": 1}), (1, {"index": 2})]})
+    films = replace(config, mode=Mode.VIDEO, label_field="frames.masks", box_field="frames.boxes")
+    made(dataset, segmenter, films)
+    named = paths(dataset, "frames.masks")
+    assert named
+    assert all(path.is_file() for path in named)
+    removal = remove_labels(
+        dataset, "frames.masks", refs_of(dataset, "frames.masks")[:3], reason="", made_by="ann"
+    )
+    assert removal.removed == 3
+    made(dataset, segmenter, films)
+    restore(dataset, removal.removal_id)
+    assert sorted(paths(dataset, "frames.masks")) == sorted(named)
+    assert all(path.is_file() for path in named)
 
 
 def test_a_corrected_mask_can_be_taken_back_after_the_run_went_on(make_dataset, segmenter, config):

@@ -1,5 +1,6 @@
 """A run over a dataset: what it writes and leaves, and what a bad sample costs the others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -316,6 +317,19 @@ def test_a_damaged_record_is_refused(make_dataset, segmenter):
     with pytest.raises(RunError, match="found sam_"):
         find_run(dataset, "sam_0")
     assert np.array_equal(list_runs(dataset), [])
+
+
+def test_a_record_of_a_view_that_cannot_be_read_stops_no_other_run(make_dataset, segmenter):
+    dataset = make_dataset(1, boxes=1)
+    run = begun(dataset, segmenter)
+    record = dataset.get_run_info(run.run_id).config
+    record.shown = {"stages": ['{"_cls": "subprocess.Popen", "kwargs": []}'], "ids": []}
+    dataset.update_run_config(run.run_id, record)
+    with pytest.raises(RunError, match="to be one of this version, found"):
+        find_run(dataset, run.run_id)
+    assert list_runs(dataset) == []
+    other = open_run(dataset, replace(run.config, label_field="others"), segmenter.info.model_id)
+    assert list_runs(dataset) == [other]
 
 
 def half_a_record(dataset, run, *, doubled):

@@ -148,12 +148,22 @@ def test_a_view_that_hides_no_label_leaves_the_run_as_it_was(dataset: Any) -> No
         dataset.select_fields("boxes"),
         dataset.exclude_fields("others").match_labels(fields="boxes", tags="drawn"),
         dataset.filter_labels("others", ViewField("group") == "a"),
-        dataset.select_labels(tags="drawn", fields="others"),
         dataset.take(2, seed=1),
         dataset.map_labels("boxes", {"disc": "cell"}),
     ):
         assert shown_by(view, CONFIG) == ALL_SHOWN
     assert not shown_by(of_group(dataset, "a"), RunConfig(mode=Mode.EVERYTHING, label_field="sam"))
+
+
+def test_labels_selected_of_another_field_hide_those_that_ask(dataset: Any) -> None:
+    """FiftyOne empties all fields that the stage does not name."""
+    dataset.clone_sample_field("boxes", "others")
+    view = dataset.select_labels(tags="drawn", fields="others")
+    assert view.count("boxes.detections") == 0
+    counted = execute(PROMPTS, dataset, view=view, dry_run=True, **PARAMS)
+    assert counted["objects"] == 0
+    execute(PROMPTS, dataset, view=view, **PARAMS)
+    assert asked(dataset) == {}
 
 
 def test_a_view_that_cannot_be_gone_by_is_refused_in_a_sentence(
