@@ -6,6 +6,7 @@ as long as a label can be put back, also those of a run that was deleted meanwhi
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,13 @@ from fiftyone_plugin.fields import REMOVED_STORE, RUN_ID
 from fiftyone_plugin.quality.people import this_user
 from fiftyone_plugin.quality.places import LabelPlace, place_of, root_of
 from fiftyone_plugin.quality.references import LabelRef, by_sample, find_labels
-from fiftyone_plugin.quality.updates import change_labels, push_label
+from fiftyone_plugin.quality.updates import (
+    change_labels,
+    ensure_holder,
+    frames_of,
+    is_there,
+    push_label,
+)
 from fiftyone_plugin.runs import list_runs
 from fiftyone_plugin.storage import MaskFiles, files_named, is_slug
 
@@ -63,11 +70,14 @@ class Restored:
     labels
         That are as they were.
     kept
-        That were changed since by somebody, or whose samples are gone, and were left alone.
+        That are there, or were changed since by somebody, and were left alone.
+    missing
+        Whose samples are gone. They stay in the record, until they are purged.
     """
 
     labels: int
     kept: int
+    missing: int = 0
 
 
 def remove_labels(
@@ -118,6 +128,7 @@ def remove_labels(
     gone = set(refs)
     for start in range(0, len(samples), _BATCH):
         part = dict(samples[start : start + _BATCH])
+        frames = frames_of(place, part)
         for sample_id, documents in find_labels(dataset, place.field, part).items():
             by_ref = {LabelRef(sample_id, str(each["_id"])): each for each in documents}
             going = [
@@ -135,8 +146,9 @@ def remove_labels(
             except SampleError:
                 continue
             if going or differing:
+                where = {"sample_id": sample_id, **frames.get(sample_id, {})}
                 kept = {"removed": going, "changed": [document for document, _ in differing]}
-                store.set(f"{removal_id}/{sample_id}", {"sample_id": sample_id, **kept})
+                store.set(f"{removal_id}/{sample_id}", {**where, **kept})
                 _change(place, sample_id, removal_id, differing)
                 _pull(place, sample_id, going, only or {})
                 removed += len(going)
@@ -161,8 +173,9 @@ def list_removals(collection: Any) -> list[Removal]:
 def restore(collection: Any, removal_id: str) -> Restored:
     """Put labels back as they were, and forget the record.
 
-    A field that is gone is made again. A label that is there already stays, and one that somebody
-    has changed since is left alone. Stopped in between, it can be called again.
+    A field or a frame that is gone is made again. A label that is there already stays, and one that
+    somebody has changed since is left alone. What has no sample any more stays in the record.
+    Stopped in between, it can be called again.
 
     Raises
     ------
@@ -176,21 +189,26 @@ def restore(collection: Any, removal_id: str) -> Restored:
     record = _record(store, removal_id)
     place = _ensured(dataset, record.label_field)
     labels = kept = 0
+    missing = Counter[str]()
     for key in _parts(store, removal_id):
         part = store.get(key)
         if part is None:
             continue
-        sample_id = part["sample_id"]
-        for document in part["removed"]:
-            back = push_label(place, sample_id, document)
-            labels, kept = labels + back, kept + (not back)
-        for document in part["changed"]:
-            back = _put(place, sample_id, removal_id, document)
-            labels, kept = labels + back, kept + (not back)
+        holder_id = ensure_holder(place, part["sample_id"], part)
+        removed = [push_label(place, holder_id, document) for document in part["removed"]]
+        changed = [_put(place, holder_id, removal_id, document) for document in part["changed"]]
+        labels += sum(removed) + sum(changed)
+        if not is_there(place, holder_id):
+            missing.update(removed=removed.count(False), changed=changed.count(False))
+            continue
+        kept += removed.count(False) + changed.count(False)
         store.delete(key)
-    store.delete(removal_id)
+    if missing:
+        store.set(removal_id, {**asdict(record), "removed": 0, "changed": 0, **missing})
+    else:
+        store.delete(removal_id)
     dataset.reload()
-    return Restored(labels=labels, kept=kept)
+    return Restored(labels=labels, kept=kept, missing=missing.total())
 
 
 def purge(collection: Any, removal_id: str) -> Removal:
