@@ -12,6 +12,7 @@ from fiftyone_plugin.quality import (
     Thresholds,
     compare_fields,
     delete_duplicates,
+    find_found,
     judge_masks,
     merge_duplicates,
     refs_of,
@@ -258,3 +259,25 @@ def test_duplicates_of_a_frame_are_resolved_and_come_back(
     assert sorted(findings(dataset)[3]) == sorted(before[3])
     masks = [each.mask for each in dataset.first().frames[3].masks.detections]
     assert sorted(int(mask.sum()) for mask in masks) == [68, 400]
+
+
+def test_duplicates_of_frames_that_a_view_does_not_show_stay(followed: Any) -> None:
+    from fiftyone import ViewField as F
+
+    nested = row(14, 24, 8, None, confidence=0.5)
+    dataset = followed({number: [row(10), nested] for number in (1, 2, 3)})
+    judge_masks(dataset, FIELD)
+    frames = dataset.to_frames(sample_frames="dynamic")
+    some = frames.select(dataset.first().frames[2].id)
+    for view, count in (
+        (dataset, 3),
+        (dataset.select(dataset.first().id), 3),
+        (some, 1),
+        (dataset.match_frames(F("frame_number") > 1), 2),
+        (dataset.to_clips([[(1, 2)]]), 2),
+        (dataset.match_frames(F("frame_number") > 3), 0),
+    ):
+        assert len(find_found(view, FIELD).going) == count
+    assert delete_duplicates(some, FIELD).removed == 1
+    dataset.reload()
+    assert [len(rows) for rows in findings(dataset).values()] == [2, 1, 2]
