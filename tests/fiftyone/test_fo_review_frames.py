@@ -195,6 +195,46 @@ def test_selected_masks_of_frames_are_decided(dataset: Any) -> None:
     assert reviews(dataset) == [None] * 6
 
 
+def shown_in_frames(dataset: Any) -> Any:
+    view = dataset.to_frames(sample_frames="dynamic")
+    return view, [(each.id, each.masks.detections[0].id, {}) for each in view if each.masks]
+
+
+def shown_in_patches_of_frames(dataset: Any) -> Any:
+    from fiftyone import ViewField as F
+
+    view = dataset.to_frames(sample_frames="dynamic").to_patches("masks")
+    first = view.match(F("masks.index") == 0)
+    return view, [(each.id, each.masks.id, {}) for each in first]
+
+
+def shown_in_clips(dataset: Any) -> Any:
+    view = dataset.to_clips([[(1, 5), (6, 9)]])
+    return view, [
+        (clip.id, frame.masks.detections[0].id, {"frame_number": number})
+        for clip in view
+        for number, frame in clip.frames.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "field"),
+    [(shown_in_frames, "masks"), (shown_in_patches_of_frames, "masks"), (shown_in_clips, FIELD)],
+)
+def test_what_is_selected_in_views_cut_from_videos_is_decided(
+    dataset: Any, shown: Any, field: str
+) -> None:
+    """The App tells the ids of frames, patches or clips, as the view has them."""
+    view, found = shown(dataset)
+    selected = [{"sample_id": s, "label_id": n, "field": field, **more} for s, n, more in found]
+    name = f"{PLUGIN}/accept_selected"
+    notice = form(name, dataset, view=view, selected_labels=selected)["count"]["view"]["label"]
+    assert notice == "3 selected masks"
+    done = execute(name, dataset, view=view, selected_labels=selected[1:], reviewer="ann")
+    assert (done["changed"], done["gone"]) == (2, 0)
+    assert reviews(dataset) == [None, None, "accepted", None, "accepted", None]
+
+
 def test_the_judging_form_takes_fields_of_frames(dataset: Any) -> None:
     name = f"{PLUGIN}/judge_masks"
     assert form(name, dataset)["label_field"]["type"]["values"] == [FIELD]
