@@ -133,6 +133,14 @@ def test_what_was_not_seen_in_between_does_not_jump(followed: Any) -> None:
     assert findings(sampled) == {1: [[]], 5: [[]], 9: [["jumps"]]}
 
 
+def test_boxes_on_more_frames_than_masks_hide_no_jump(followed: Any) -> None:
+    dataset = followed({1: [row(10)], 5: [row(12)], 9: [row(90)]})
+    followed({number: [row(10)] for number in range(1, 10)}, "asked", dataset)
+    assert judge_masks(dataset, FIELD).findings == {Finding.JUMPS: 1}
+    assert judge_masks(dataset, FIELD, box_field="frames.asked").findings == {Finding.JUMPS: 1}
+    assert findings(dataset) == {1: [[]], 5: [[]], 9: [["jumps"]]}
+
+
 def test_tracks_go_on_across_batches_and_begin_anew_in_each_video(
     followed: Any, fiftyone_here: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
