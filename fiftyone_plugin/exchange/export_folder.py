@@ -9,8 +9,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,9 @@ class ExportFolder:
         self._report = report
         try:
             self._claim(record)
-            self._former = set(self._listed(_LIST)) | set(self._listed(_BEGUN))
+            self._former: dict[str, str | None] = {}
+            for line in chain(self._lines(_LIST), self._lines(_BEGUN)):
+                self._remember(line)
             self._written: set[str] = set()
             self._begun = (self._folder / _BEGUN).open("a", encoding="utf-8")
             self._begun.write("\n")  # a killed process may have left half a line
@@ -104,7 +107,8 @@ class ExportFolder:
         """Copy or link a picture, unless that was done before.
 
         A copy has the time of its source: one of the same size and time is taken for the same. So
-        does the picture of a frame have the time of its video.
+        does the picture of a frame have the time of its video, and all lists must name that video
+        and that frame for it.
 
         Raises
         ------
@@ -114,7 +118,7 @@ class ExportFolder:
             If it is a frame that cannot be read.
         """
         if picture.still is not None:
-            self._put_still(name, picture.path, picture.still)
+            self._put_still(name, picture, picture.still)
             return
         source, path = picture.path, self.path(name)
         self._written.add(name)
@@ -132,9 +136,9 @@ class ExportFolder:
             raise self._unwritable(error) from error
         self._report.unchanged += 1
 
-    def _put_still(self, name: str, film: Path, still: Callable[[], bytes]) -> None:
+    def _put_still(self, name: str, picture: ExchangedPicture, still: Callable[[], bytes]) -> None:
         """Write the picture of a frame of a video, unless that was done before."""
-        path = self.path(name)
+        path, film = self.path(name), picture.path
         try:
             taken = film.stat().st_mtime_ns
         except OSError as error:
@@ -143,10 +147,15 @@ class ExportFolder:
                 "or export without pictures."
             ) from error
         self._written.add(name)
+        listed = self._former.get(name) == _source(
+            picture.sample_id, picture.frame_number, str(film)
+        )
         try:
-            if path.is_file() and not path.is_symlink() and path.stat().st_mtime_ns == taken:
+            there = path.is_file() and not path.is_symlink()
+            if listed and there and path.stat().st_mtime_ns == taken:
                 self._report.unchanged += 1
                 return
+            path.unlink(missing_ok=True)  # of something else; the list says it is of this frame
             with whole_file(path) as partial:
                 partial.write_bytes(still())
                 os.utime(partial, ns=(taken, taken))
@@ -181,7 +190,7 @@ class ExportFolder:
             (self._folder / _BEGUN).unlink()
         except OSError as error:
             raise self._unwritable(error) from error
-        for name in self._former - self._written:
+        for name in self._former.keys() - self._written:
             self._remove(name)
         for folder in {Path(name).parent for name in self._written}:
             self._remove_unfinished(self._folder / folder)
@@ -216,9 +225,11 @@ class ExportFolder:
         with whole_file(path) as partial:
             partial.write_text(json.dumps(record, indent=2), "utf-8")
 
-    def _listed(self, name: str) -> Iterator[str]:
-        for line in self._lines(name):
-            yield from line["files"]
+    def _remember(self, line: Mapping[str, Any]) -> None:
+        """Files of an earlier export; a file that two lines differ about is of either's source."""
+        source = _source(*(line.get(each) for each in ("sample_id", "frame_number", "filepath")))
+        for name in line["files"]:
+            self._former[name] = source if self._former.get(name, source) == source else None
 
     def _lines(self, name: str, start: int = 0) -> Iterator[dict[str, Any]]:
         """Lines of a list that are whole, from a place in the file on."""
@@ -239,6 +250,11 @@ class ExportFolder:
             f"Expected to write into '{self._folder}', found: {error.strerror or error}. Make room "
             "or name another folder; into the same, the export goes on."
         )
+
+
+def _source(*sample_frame_path: Any) -> str:
+    """What files were made from, as text."""
+    return json.dumps(sample_frame_path)
 
 
 def _record(path: Path) -> Any:

@@ -98,7 +98,12 @@ class RemovedMasks(FormOperator):
         if action == Action.RESTORE:
             back = restore(dataset, removal_id)
             kept = f"{back.kept} were there or were changed since, and stay." * bool(back.kept)
-            return sentences(f"{back.labels} masks are as they were.", kept)
+            missing = (
+                f"{back.missing} have no sample or frame any more: they stay among the removed "
+                "masks, until they are purged."
+            )
+            said = f"{back.labels} masks are as they were."
+            return sentences(said, kept, missing * bool(back.missing))
         raise FieldError(f"Expected {' or '.join(Action)} for action, found {action!r}.")
 
 

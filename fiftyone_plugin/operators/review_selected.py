@@ -112,7 +112,7 @@ class UndoReview(FormOperator):
 
 def _selected(ctx: Any) -> dict[str, list[LabelRef]]:
     """The selected labels by their field."""
-    found = selected_refs(ctx.dataset, ctx.selected_labels or ())
+    found = selected_refs(ctx.view, ctx.selected_labels or ())
     if not found:
         raise ReviewError(
             "Expected selected masks, found none: click masks in the App, in the grid or on an "

@@ -18,7 +18,7 @@ from fiftyone_plugin.quality.batches import (
 from fiftyone_plugin.quality.findings import Finding
 from fiftyone_plugin.quality.places import LabelPlace, place_of
 from fiftyone_plugin.quality.reading import read_labels
-from fiftyone_plugin.quality.references import LabelRef
+from fiftyone_plugin.quality.references import LabelRef, aggregate_labels
 from fiftyone_plugin.quality.removal import Removal, remove_labels
 from fiftyone_plugin.quality.shape import measure_shape
 from sam_plugins.evaluation import Crop
@@ -53,12 +53,15 @@ class Duplicates:
 def find_found(collection: Any, label_field: str) -> Duplicates:
     """The duplicates that judging has found in the samples of a FiftyOne dataset or view.
 
+    Of videos those in the frames that it shows a label of the field in.
+
     Raises
     ------
     FieldError
         If the field holds no Detections.
     """
     place = place_of(collection, label_field)
+    shown = _shown_frames(collection, place)
     batches = iter_batches(
         place.dataset,
         sample_ids_of(collection),
@@ -73,6 +76,8 @@ def find_found(collection: Any, label_field: str) -> Duplicates:
     stale = 0
     for document in (each for batch in batches for each in batch):
         holder_id = str(document["_id"])
+        if shown is not None and holder_id not in shown:
+            continue
         labels = (document.get(place.name) or {}).get("detections") or ()
         standing = {str(label["_id"]) for label in labels if label.get(REVIEW) != "rejected"}
         for label in labels:
@@ -85,6 +90,14 @@ def find_found(collection: Any, label_field: str) -> Duplicates:
             keeper = LabelRef(holder_id, better)
             groups.setdefault(keeper, []).append(LabelRef(holder_id, str(label["_id"])))
     return Duplicates(groups={k: tuple(going) for k, going in groups.items()}, stale=stale)
+
+
+def _shown_frames(collection: Any, place: LabelPlace) -> set[str] | None:
+    """Ids of the frames in which a view shows labels; None where all of its samples count."""
+    if not place.in_frames or collection is place.dataset:
+        return None
+    stages = [{"$group": {"_id": "$holder_id"}}]
+    return {str(each["_id"]) for each in aggregate_labels(collection, place.field, (), stages)}
 
 
 def delete_duplicates(collection: Any, label_field: str, *, made_by: str = "") -> Removal:

@@ -205,7 +205,7 @@ class _Judging:
         report.without_mask += read.without_mask
         report.unreadable += read.unreadable
         judged = judge_objects(read.objects, size, self.thresholds)
-        if self.place.in_frames:
+        if self.place.in_frames and (document.get(name) or {}).get("detections"):
             follow_judged(self._followed(document), document["frame_number"], read.objects, judged)
         values = {}
         for item, label, result in zip(read.objects, read.documents, judged, strict=True):

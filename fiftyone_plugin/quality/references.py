@@ -28,16 +28,27 @@ def by_sample(refs: Iterable[LabelRef]) -> dict[str, list[str]]:
     return {sample_id: list(labels) for sample_id, labels in found.items()}
 
 
-def selected_refs(dataset: Any, labels: Iterable[Mapping[str, Any]]) -> dict[str, list[LabelRef]]:
-    """The labels that are selected in the App, by their field.
+def selected_refs(
+    collection: Any, labels: Iterable[Mapping[str, Any]]
+) -> dict[str, list[LabelRef]]:
+    """The labels that are selected in the App, by their field in the dataset.
 
     Parameters
     ----------
-    dataset
-        A FiftyOne dataset.
+    collection
+        The FiftyOne dataset or view that the App shows.
     labels
-        As the App tells: `sample_id`, `label_id`, `field`, and `frame_number` of a video's.
+        As the App tells: `sample_id`, `label_id`, `field`, and `frame_number` of a video's. Of
+        patches, clips and views of frames they are those of the view, not those of the dataset.
+
+    Raises
+    ------
+    FieldError
+        If labels of such a view are no Detections.
     """
+    if collection._is_generated:
+        return _in_generated(collection, labels)
+    dataset = collection._root_dataset
     found: dict[str, list[LabelRef]] = {}
     frames: dict[str, dict[str, list[str]]] = {}
     for each in labels:
@@ -51,6 +62,25 @@ def selected_refs(dataset: Any, labels: Iterable[Mapping[str, Any]]) -> dict[str
         place = LabelPlace(dataset, field)
         for sample_id, label_ids in samples.items():
             found.setdefault(field, []).extend(_in_frames(place, sample_id, label_ids))
+    return found
+
+
+def _in_generated(view: Any, labels: Iterable[Mapping[str, Any]]) -> dict[str, list[LabelRef]]:
+    """Labels of patches, clips or a view of frames. Those that are gone keep the ids they had."""
+    chosen: dict[str, dict[str, str]] = {}
+    for each in labels:
+        sample_id, label_id, field = (str(each[n]) for n in ("sample_id", "label_id", "field"))
+        if view._is_frames:
+            field = local_name(field)
+        elif each.get("frame_number") is not None:
+            field = FRAMES + local_name(field)
+        chosen.setdefault(field, {})[label_id] = sample_id
+    found = {}
+    for field, ids in chosen.items():
+        place = place_of(view, field)
+        holding = view.match_labels(ids=list(ids), fields=field)
+        there = {ref.label_id: ref for ref in refs_of(holding, place.field)}
+        found[place.field] = [there.get(each, LabelRef(ids[each], each)) for each in ids]
     return found
 
 

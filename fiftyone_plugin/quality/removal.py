@@ -6,6 +6,7 @@ as long as a label can be put back, also those of a run that was deleted meanwhi
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -13,11 +14,26 @@ from pathlib import Path
 from typing import Any
 
 from fiftyone_plugin.errors import ReviewError, SampleError
-from fiftyone_plugin.fields import REMOVED_STORE, RUN_ID
+from fiftyone_plugin.fields import (
+    BOX_IOU,
+    DUPLICATE_OF,
+    DUPLICATES,
+    FINDINGS,
+    RAGGEDNESS,
+    REMOVED_STORE,
+    REVIEW,
+    RUN_ID,
+)
 from fiftyone_plugin.quality.people import this_user
 from fiftyone_plugin.quality.places import LabelPlace, place_of, root_of
 from fiftyone_plugin.quality.references import LabelRef, by_sample, find_labels
-from fiftyone_plugin.quality.updates import change_labels, push_label
+from fiftyone_plugin.quality.updates import (
+    change_labels,
+    ensure_holder,
+    frames_of,
+    is_there,
+    push_label,
+)
 from fiftyone_plugin.runs import list_runs
 from fiftyone_plugin.storage import MaskFiles, files_named, is_slug
 
@@ -25,6 +41,15 @@ __all__ = ["Removal", "Restored", "list_removals", "purge", "remove_labels", "re
 
 _BATCH = 100
 _CHANGED_BY = "changed_by"
+
+_MASK = ("mask", "mask_path", "bounding_box")
+"""What a label's mask is: where it is another by now, somebody has changed it."""
+
+_MERGED = (
+    *(*_MASK, "area", "components", "holes", "touches_border", RAGGEDNESS),
+    *(DUPLICATES, DUPLICATE_OF, BOX_IOU, FINDINGS),
+)
+"""What merging duplicates, and judging again, write into the one that stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +86,16 @@ class Restored:
     Parameters
     ----------
     labels
-        That are as they were.
+        That are back, or have again what they had.
     kept
-        That were changed since by somebody, or whose samples are gone, and were left alone.
+        That are there, or whose masks were changed since by somebody, and were left alone.
+    missing
+        Whose samples are gone. They stay in the record, until they are purged.
     """
 
     labels: int
     kept: int
+    missing: int = 0
 
 
 def remove_labels(
@@ -118,6 +146,7 @@ def remove_labels(
     gone = set(refs)
     for start in range(0, len(samples), _BATCH):
         part = dict(samples[start : start + _BATCH])
+        frames = frames_of(place, part)
         for sample_id, documents in find_labels(dataset, place.field, part).items():
             by_ref = {LabelRef(sample_id, str(each["_id"])): each for each in documents}
             going = [
@@ -135,8 +164,11 @@ def remove_labels(
             except SampleError:
                 continue
             if going or differing:
-                kept = {"removed": going, "changed": [document for document, _ in differing]}
-                store.set(f"{removal_id}/{sample_id}", {"sample_id": sample_id, **kept})
+                where = {"sample_id": sample_id, **frames.get(sample_id, {})}
+                changed_from = [document for document, _ in differing]
+                written = [values for _, values in differing]
+                kept = {"removed": going, "changed": changed_from, "written": written}
+                store.set(f"{removal_id}/{sample_id}", {**where, **kept})
                 _change(place, sample_id, removal_id, differing)
                 _pull(place, sample_id, going, only or {})
                 removed += len(going)
@@ -161,8 +193,10 @@ def list_removals(collection: Any) -> list[Removal]:
 def restore(collection: Any, removal_id: str) -> Restored:
     """Put labels back as they were, and forget the record.
 
-    A field that is gone is made again. A label that is there already stays, and one that somebody
-    has changed since is left alone. Stopped in between, it can be called again.
+    A field or a frame that is gone is made again. A label that is there already stays, and one
+    whose mask somebody has changed since is left alone. Of the others that took over something,
+    that is taken back; what was said of them since, such as reviews and tags, stays. What has no
+    sample any more stays in the record. Stopped in between, it can be called again.
 
     Raises
     ------
@@ -176,21 +210,30 @@ def restore(collection: Any, removal_id: str) -> Restored:
     record = _record(store, removal_id)
     place = _ensured(dataset, record.label_field)
     labels = kept = 0
+    missing = Counter[str]()
     for key in _parts(store, removal_id):
         part = store.get(key)
         if part is None:
             continue
-        sample_id = part["sample_id"]
-        for document in part["removed"]:
-            back = push_label(place, sample_id, document)
-            labels, kept = labels + back, kept + (not back)
-        for document in part["changed"]:
-            back = _put(place, sample_id, removal_id, document)
-            labels, kept = labels + back, kept + (not back)
+        holder_id = ensure_holder(place, part["sample_id"], part)
+        removed = [push_label(place, holder_id, document) for document in part["removed"]]
+        written = part.get("written") or [None] * len(part["changed"])
+        changed = [
+            _put(place, holder_id, removal_id, *each)
+            for each in zip(part["changed"], written, strict=True)
+        ]
+        labels += sum(removed) + sum(changed)
+        if not is_there(place, holder_id):
+            missing.update(removed=removed.count(False), changed=changed.count(False))
+            continue
+        kept += removed.count(False) + changed.count(False)
         store.delete(key)
-    store.delete(removal_id)
+    if missing:
+        store.set(removal_id, {**asdict(record), "removed": 0, "changed": 0, **missing})
+    else:
+        store.delete(removal_id)
     dataset.reload()
-    return Restored(labels=labels, kept=kept)
+    return Restored(labels=labels, kept=kept, missing=missing.total())
 
 
 def purge(collection: Any, removal_id: str) -> Removal:
@@ -265,10 +308,37 @@ def _change(
         change_labels(place, holder_id, {"$set": update}, there)
 
 
-def _put(place: LabelPlace, holder_id: str, removal_id: str, document: Mapping[str, Any]) -> bool:
-    """Put a changed label back unless somebody has changed it since; whether it was put."""
-    ours = {place.path: {"$elemMatch": {"_id": document["_id"], _CHANGED_BY: removal_id}}}
-    return change_labels(place, holder_id, {"$set": {f"{place.path}.$": document}}, ours)
+def _put(
+    place: LabelPlace,
+    holder_id: str,
+    removal_id: str,
+    document: Mapping[str, Any],
+    written: Mapping[str, Any] | None,
+) -> bool:
+    """Put back what was written into a label, unless its mask is another since; whether it was.
+
+    Parameters
+    ----------
+    place, holder_id, removal_id
+        Which removal, and where.
+    document
+        The label as it was.
+    written
+        Attributes that were set. None, in records of before these were kept: then any of `_MERGED`
+        may be, and the label is put back only if all others are still as they were.
+    """
+    if written is None:
+        names: set[str] = set(_MERGED)
+        same = {name: document.get(name) for name in {*document, REVIEW} - names - {_CHANGED_BY}}
+    else:
+        names = set(written)
+        same = {name: {**document, **written}.get(name) for name in _MASK}
+    ours = {**same, "_id": document["_id"], _CHANGED_BY: removal_id}
+    update: dict[str, dict[str, Any]] = {"$set": {}, "$unset": {}}
+    for name in sorted({*names, _CHANGED_BY}):
+        way = "$set" if name in document else "$unset"
+        update[way][f"{place.path}.$.{name}"] = document.get(name)
+    return change_labels(place, holder_id, update, {place.path: {"$elemMatch": ours}})
 
 
 def _ensured(dataset: Any, label_field: str) -> LabelPlace:

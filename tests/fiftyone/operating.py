@@ -45,7 +45,7 @@ def delegate(uri: str, dataset: Any, *, view: Any = None, **params: Any) -> str:
 
 @in_a_thread
 def form(
-    uri: str, dataset: Any, *, selected_labels: Sequence[Any] = (), **params: Any
+    uri: str, dataset: Any, *, view: Any = None, selected_labels: Sequence[Any] = (), **params: Any
 ) -> dict[str, Any]:
     """Properties of the form, and in `_errors` why it cannot be sent."""
     from fiftyone.operators.executor import ExecutionContext, ValidationContext, resolve_type
@@ -53,6 +53,7 @@ def form(
 
     request = {"dataset_name": dataset and dataset.name, "params": params, "target": "inputs"}
     request["selected_labels"] = list(selected_labels)
+    request["view"] = None if view is None else view._serialize()
     registry = OperatorRegistry()
     made: Any = asyncio.run(resolve_type(registry, uri, request))
     checked = ValidationContext(ExecutionContext(request), made, registry.get_operator(uri))

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from operating import execute, form
 from PIL import Image
 from typer.testing import CliRunner
 
-from fiftyone_plugin.errors import ExchangeError, FieldError
+from fiftyone_plugin.errors import ExchangeError, FieldError, SampleError
 from fiftyone_plugin.exchange import (
     ExportSettings,
     Format,
@@ -118,6 +119,42 @@ def test_another_film_at_the_place_is_decoded_again(dataset: Any, tmp_path: Path
     os.utime(path, (1, 1))
     assert export_masks(dataset, chosen).unchanged == 3
     assert first.read_bytes() != before
+
+
+@pytest.mark.parametrize("first", ["in full", "unreadable", "killed"])
+def test_a_film_of_the_same_name_and_time_is_another(
+    masked_film: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """Also where the first try left its line in the list and the other film's picture."""
+    paths = []
+    for folder, shown in (("a", (0, 1)), ("b", ())):
+        (tmp_path / folder).mkdir()
+        pictures = (discs.picture(n, shown) for n in range(discs.FRAMES))
+        paths.append(discs.write_video(tmp_path / folder / "film.mp4", pictures))
+        os.utime(paths[-1], (1, 1))
+    dataset = masked_film((2,), paths[0])
+    other = dataset.first().copy()
+    other.filepath = paths[1]
+    dataset.add_sample(other)
+    chosen = settings(Format.SA1B, tmp_path / "out", pictures=Pictures.COPY)
+    export_masks(dataset.limit(1), chosen)
+    picture = tmp_path / "out/film-000002.png"
+    before = picture.read_bytes()
+
+    def failing(*_: Any) -> Any:
+        raise KeyboardInterrupt if first == "killed" else SampleError("Expected a frame.")
+
+    with monkeypatch.context() as trying:
+        if first != "in full":
+            trying.setattr(video_file.VideoFile, "read", failing)
+        with suppress(KeyboardInterrupt):
+            export_masks(dataset.skip(1), chosen)
+    report = export_masks(dataset.skip(1), chosen)
+    assert (report.pictures, report.failed) == (1, 0)
+    assert picture.read_bytes() != before
+    shown = np.asarray(Image.open(picture).convert("RGB")).astype(int)
+    assert np.abs(shown - discs.picture(1, ())).mean() < 6
+    assert export_masks(dataset.skip(1), chosen).unchanged == 2
 
 
 def test_a_view_leaves_what_it_shows(dataset: Any, tmp_path: Path) -> None:

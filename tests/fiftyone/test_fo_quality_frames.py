@@ -12,6 +12,7 @@ from fiftyone_plugin.quality import (
     Thresholds,
     compare_fields,
     delete_duplicates,
+    find_found,
     judge_masks,
     merge_duplicates,
     refs_of,
@@ -130,6 +131,14 @@ def test_what_was_not_seen_in_between_does_not_jump(followed: Any) -> None:
     sampled = followed({1: [row(10)], 5: [row(12)], 9: [row(90)]})
     judge_masks(sampled, FIELD)
     assert findings(sampled) == {1: [[]], 5: [[]], 9: [["jumps"]]}
+
+
+def test_boxes_on_more_frames_than_masks_hide_no_jump(followed: Any) -> None:
+    dataset = followed({1: [row(10)], 5: [row(12)], 9: [row(90)]})
+    followed({number: [row(10)] for number in range(1, 10)}, "asked", dataset)
+    assert judge_masks(dataset, FIELD).findings == {Finding.JUMPS: 1}
+    assert judge_masks(dataset, FIELD, box_field="frames.asked").findings == {Finding.JUMPS: 1}
+    assert findings(dataset) == {1: [[]], 5: [[]], 9: [["jumps"]]}
 
 
 def test_tracks_go_on_across_batches_and_begin_anew_in_each_video(
@@ -258,3 +267,25 @@ def test_duplicates_of_a_frame_are_resolved_and_come_back(
     assert sorted(findings(dataset)[3]) == sorted(before[3])
     masks = [each.mask for each in dataset.first().frames[3].masks.detections]
     assert sorted(int(mask.sum()) for mask in masks) == [68, 400]
+
+
+def test_duplicates_of_frames_that_a_view_does_not_show_stay(followed: Any) -> None:
+    from fiftyone import ViewField as F
+
+    nested = row(14, 24, 8, None, confidence=0.5)
+    dataset = followed({number: [row(10), nested] for number in (1, 2, 3)})
+    judge_masks(dataset, FIELD)
+    frames = dataset.to_frames(sample_frames="dynamic")
+    some = frames.select(dataset.first().frames[2].id)
+    for view, count in (
+        (dataset, 3),
+        (dataset.select(dataset.first().id), 3),
+        (some, 1),
+        (dataset.match_frames(F("frame_number") > 1), 2),
+        (dataset.to_clips([[(1, 2)]]), 2),
+        (dataset.match_frames(F("frame_number") > 3), 0),
+    ):
+        assert len(find_found(view, FIELD).going) == count
+    assert delete_duplicates(some, FIELD).removed == 1
+    dataset.reload()
+    assert [len(rows) for rows in findings(dataset).values()] == [2, 1, 2]

@@ -375,6 +375,65 @@ def test_a_label_changed_after_merging_is_not_put_back(dataset):
     assert (result.labels, result.kept) == (1, 1)
 
 
+@pytest.mark.parametrize("resolve", [delete_duplicates, merge_duplicates])
+def test_what_was_said_since_of_the_one_that_stayed_is_not_put_back(dataset, resolve):
+    judge_masks(dataset, "masks")
+    first = refs(dataset)[0]
+    before = dataset.first().masks.detections[0].to_dict()
+    removal = resolve(dataset.limit(1), "masks")
+    decide(dataset, "masks", [first], Verdict.ACCEPTED, **ANN)
+    dataset.set_label_values("masks.detections.label", {first.label_id: "ring"})
+    result = restore(dataset, removal.removal_id)
+    assert (result.labels, result.kept) == (2, 0)
+    after = dataset.first().masks.detections[0].to_dict()
+    assert (after["review"], after["label"]) == ("accepted", "ring")
+    assert after["tags"] == ["drawn", "accepted"]
+    assert "changed_by" not in after
+    own = ("mask", "mask_path", "bounding_box", "duplicates", "area")
+    assert [after.get(name) for name in own] == [before.get(name) for name in own]
+    assert undo(dataset, "masks", **ANN).labels == (first,)
+
+
+@pytest.mark.parametrize("resolve", [delete_duplicates, merge_duplicates])
+@pytest.mark.parametrize("changed", ["mask", "bounding_box"])
+def test_another_mask_of_the_one_that_stayed_stays(dataset, resolve, changed):
+    judge_masks(dataset, "masks")
+    removal = resolve(dataset.limit(1), "masks")
+    sample = dataset.first()
+    best = sample.masks.detections[0]
+    best[changed] = {"mask": np.eye(40, dtype=bool), "bounding_box": [0.1, 0.1, 0.3, 0.4]}[changed]
+    sample.save()
+    before = best.to_dict()
+    result = restore(dataset, removal.removal_id)
+    assert (result.labels, result.kept) == (1, 1)
+    assert dataset.first().masks.detections[0].to_dict() == before
+
+
+@pytest.mark.parametrize("resolve", [delete_duplicates, merge_duplicates])
+@pytest.mark.parametrize("accepted", [False, True])
+def test_records_of_before_attributes_were_kept_are_put_back(dataset, resolve, accepted):
+    from fiftyone.operators.store import ExecutionStore
+
+    from fiftyone_plugin.fields import REMOVED_STORE
+
+    judge_masks(dataset, "masks")
+    first = refs(dataset)[0]
+    before = dataset.first().masks.detections[0].to_dict()
+    removal = resolve(dataset.limit(1), "masks")
+    store = ExecutionStore.create(REMOVED_STORE, dataset._doc.id)
+    (key,) = (each for each in store.list_keys() if "/" in each)
+    part = store.get(key)
+    store.set(key, {name: part[name] for name in ("sample_id", "removed", "changed")})
+    if accepted:
+        decide(dataset, "masks", [first], Verdict.ACCEPTED, **ANN)
+    result = restore(dataset, removal.removal_id)
+    assert (result.labels, result.kept) == ((1, 1) if accepted else (2, 0))
+    after = dataset.first().masks.detections[0].to_dict()
+    assert after.get("review") == ("accepted" if accepted else None)
+    if not accepted:
+        assert after == before
+
+
 def test_a_mask_that_asks_again_leaves_its_judgement_and_review_behind(dataset):
     from fiftyone_plugin.labels.carrying import carried_of
 

@@ -14,7 +14,7 @@ from operating import execute, form
 from PIL import Image
 
 from fiftyone_plugin.errors import ReviewError
-from fiftyone_plugin.quality import refs_of
+from fiftyone_plugin.quality import LabelRef, list_removals, purge, refs_of, remove_labels, restore
 from fiftyone_plugin.review import (
     Verdict,
     count_reviews,
@@ -24,7 +24,9 @@ from fiftyone_plugin.review import (
     remove_rejected,
     undo,
 )
+from fiftyone_plugin.runs import delete_run, open_run, work_on
 from fiftyone_plugin.start.plugin_folder import PLUGIN
+from fiftyone_plugin.values import Mode, RunConfig
 
 FIELD = "frames.masks"
 
@@ -94,6 +96,53 @@ def test_rejected_masks_of_frames_leave(dataset: Any) -> None:
     assert list(dataset.first().frames) == [2, 5, 9]
 
 
+@pytest.mark.parametrize("made_again", [False, True])
+def test_a_mask_comes_back_into_its_frame_that_was_deleted_with_its_run(
+    make_video: Any, segmenter: Any, fiftyone_here: Any, made_again: bool
+) -> None:
+    dataset = make_video({2: [(0, {"index": 1}), (1, {"index": 2})]})
+    config = RunConfig(mode=Mode.VIDEO, label_field=FIELD, box_field="frames.boxes")
+    run = open_run(dataset, config, segmenter.info.model_id)
+    work_on(dataset, run, dataset.values("id"), segmenter)
+    label = dataset.first().frames[5].masks.detections[0]
+    before, frame_id = label.to_dict(), dataset.first().frames[5].id
+    removal = remove_labels(dataset, FIELD, [LabelRef(frame_id, label.id)], reason="")
+    delete_run(dataset, run.run_id)
+    dataset.reload()
+    assert list(dataset.first().frames) == [2]
+    if made_again:
+        sample = dataset.first()
+        sample.frames[5] = fiftyone_here.Frame(seen=True)
+        sample.save()
+        frame_id = sample.frames[5].id
+    restored = restore(dataset, removal.removal_id)
+    assert (restored.labels, restored.kept, restored.missing) == (1, 0, 0)
+    assert list(dataset.first().frames) == [2, 5]
+    frame = dataset.first().frames[5]
+    assert [each.to_dict() for each in frame.masks.detections] == [before]
+    assert frame.id == frame_id
+    assert list_removals(dataset) == []
+
+
+def test_what_has_no_video_any_more_stays_among_the_removed(dataset: Any) -> None:
+    other = dataset.first().copy()
+    dataset.add_sample(other)
+    refs = refs_of(dataset, FIELD)
+    removal = remove_labels(dataset, FIELD, [refs[0], *refs[-2:]], reason="")
+    dataset.delete_samples([other.id])
+    name = f"{PLUGIN}/removed_masks"
+    said = execute(name, dataset, removal_id=removal.removal_id, action="restore")["sentences"]
+    assert said[0] == "1 masks are as they were."
+    assert said[1].startswith("2 have no sample or frame any more")
+    (left,) = list_removals(dataset)
+    assert (left.removal_id, left.removed, left.changed) == (removal.removal_id, 2, 0)
+    assert set(refs_of(dataset, FIELD)) == set(refs[:6])
+    again = restore(dataset, removal.removal_id)
+    assert (again.labels, again.kept, again.missing) == (0, 0, 2)
+    assert purge(dataset, removal.removal_id).removed == 2
+    assert list_removals(dataset) == []
+
+
 def test_the_panel_shows_the_mask_in_its_frame(dataset: Any) -> None:
     panel = Opened(dataset)
     assert (panel.shown["frame_number"], panel.shown["label"]) == (9, "disc")
@@ -144,6 +193,46 @@ def test_selected_masks_of_frames_are_decided(dataset: Any) -> None:
     assert fields == [FIELD]
     execute(f"{PLUGIN}/undo_review", dataset, label_field=FIELD, reviewer="ann")
     assert reviews(dataset) == [None] * 6
+
+
+def shown_in_frames(dataset: Any) -> Any:
+    view = dataset.to_frames(sample_frames="dynamic")
+    return view, [(each.id, each.masks.detections[0].id, {}) for each in view if each.masks]
+
+
+def shown_in_patches_of_frames(dataset: Any) -> Any:
+    from fiftyone import ViewField as F
+
+    view = dataset.to_frames(sample_frames="dynamic").to_patches("masks")
+    first = view.match(F("masks.index") == 0)
+    return view, [(each.id, each.masks.id, {}) for each in first]
+
+
+def shown_in_clips(dataset: Any) -> Any:
+    view = dataset.to_clips([[(1, 5), (6, 9)]])
+    return view, [
+        (clip.id, frame.masks.detections[0].id, {"frame_number": number})
+        for clip in view
+        for number, frame in clip.frames.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "field"),
+    [(shown_in_frames, "masks"), (shown_in_patches_of_frames, "masks"), (shown_in_clips, FIELD)],
+)
+def test_what_is_selected_in_views_cut_from_videos_is_decided(
+    dataset: Any, shown: Any, field: str
+) -> None:
+    """The App tells the ids of frames, patches or clips, as the view has them."""
+    view, found = shown(dataset)
+    selected = [{"sample_id": s, "label_id": n, "field": field, **more} for s, n, more in found]
+    name = f"{PLUGIN}/accept_selected"
+    notice = form(name, dataset, view=view, selected_labels=selected)["count"]["view"]["label"]
+    assert notice == "3 selected masks"
+    done = execute(name, dataset, view=view, selected_labels=selected[1:], reviewer="ann")
+    assert (done["changed"], done["gone"]) == (2, 0)
+    assert reviews(dataset) == [None, None, "accepted", None, "accepted", None]
 
 
 def test_the_judging_form_takes_fields_of_frames(dataset: Any) -> None:

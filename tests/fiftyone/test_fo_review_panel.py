@@ -261,6 +261,21 @@ def test_selected_masks_are_accepted_rejected_and_opened_again(dataset, refused)
     assert notice == "2 selected masks"
 
 
+def test_selected_patches_are_decided(dataset):
+    """The App tells a patch's own id as its sample's: that of its label, not of the picture."""
+    view = dataset.to_patches("masks")
+    some = [{"sample_id": p.id, "label_id": p.masks.id, "field": "masks"} for p in view]
+    picked = {"view": view, "selected_labels": [some[0], some[3]]}
+    notice = form("accept_selected", dataset, **picked)["count"]["view"]["label"]
+    assert notice == "2 selected masks"
+    done = execute("accept_selected", dataset, **picked, reviewer="ann")
+    assert (done["changed"], done["gone"]) == (2, 0)
+    assert review(dataset) == ["accepted", None, None, "accepted"]
+    dataset.delete_labels(ids=[some[1]["label_id"]])
+    again = execute("reject_selected", dataset, view=view, selected_labels=some[1:3])
+    assert (again["changed"], again["gone"]) == (1, 1)
+
+
 def test_rejected_masks_leave_with_consent_only(dataset, refused):
     execute("reject_selected", dataset, selected_labels=selected(dataset, 1), reviewer="ann")
     with pytest.raises(refused, match="consent"):
