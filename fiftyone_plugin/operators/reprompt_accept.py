@@ -63,12 +63,13 @@ class RepromptAccept(foo.Operator):
                 f"Expected the label that the clicks correct, {start.label_id} in {start.field}, "
                 f"found {label_id or 'a new one'} in {field}: choose the label again."
             )
-        mark = _text(ctx, "mark") if start is None else start.label_mark
-        if label_id and not mark:
+        seen = _text(ctx, "mark") if start is None else ctx.params["start"]["mark"]
+        if label_id and not seen:
             raise ReviewError(
                 f"Expected the mark of the label {label_id} as it was looked at, found none: "
                 "reload the page."
             )
+        mark = seen if start is None else start.label_mark
         known = ctx.dataset.has_sample_field(field)
         if label_id:
             corrections.replace(field, label_id, refined, size, opened.model_id, mark=mark)

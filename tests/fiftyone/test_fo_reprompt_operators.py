@@ -113,6 +113,10 @@ def test_a_label_is_corrected_from_its_own_mask(call: Call, make_dataset: Any) -
     assert more["added"] > 0
     assert more["removed"] == 0
     assert more["area"] == 24 * 32 + more["added"]
+    unseen = start | {"start": {**where, "mark": ""}}
+    assert (
+        "reload the page" in call("reprompt_accept", dataset, sample.id, **unseen, **where)["error"]
+    )
     call("reprompt_accept", dataset, sample.id, **start, **where)
     again = call("reprompt_accept", dataset, sample.id, **start, **where)
     assert "Somebody has changed this mask" in again["error"]
