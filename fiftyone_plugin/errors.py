@@ -6,13 +6,22 @@
     |-- RunError        a run is unknown, differs from its record, or is worked on elsewhere
     |-- ExchangeError   a file or folder to import from, or to export to, is not right
     `-- ReviewError     a review action does not fit what is there
+        `-- LabelChangedError   somebody else has changed the label meanwhile
 
 Each says what was expected, what was found and what to do next.
 """
 
 from sam_plugins.errors import SamPluginsError
 
-__all__ = ["ExchangeError", "FieldError", "FiftyOneError", "ReviewError", "RunError", "SampleError"]
+__all__ = [
+    "ExchangeError",
+    "FieldError",
+    "FiftyOneError",
+    "LabelChangedError",
+    "ReviewError",
+    "RunError",
+    "SampleError",
+]
 
 
 class FiftyOneError(SamPluginsError):
@@ -37,3 +46,7 @@ class ExchangeError(FiftyOneError):
 
 class ReviewError(FiftyOneError):
     """A review action does not fit what is there."""
+
+
+class LabelChangedError(ReviewError):
+    """Somebody else has changed the label meanwhile."""

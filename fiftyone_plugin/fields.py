@@ -137,7 +137,7 @@ REMOVED_STORE = "sam_plugins_removed"
 """FiftyOne's store of the labels that were taken out of a dataset and can be put back."""
 
 REPROMPT_STORE = "sam_plugins_reprompt"
-"""FiftyOne's store of the labels that were there before somebody asked for their masks by hand."""
+"""FiftyOne's stores, one a sample, of labels as they were before masks were asked for by hand."""
 
 
 def status_field(label_field: str) -> str:

@@ -61,6 +61,13 @@
         await pause(LOOK_AGAIN);
     }, []);
   }
+  var Refusal = class extends Error {
+    constructor(sentence2, said) {
+      super(sentence2);
+      this.said = said;
+    }
+    said;
+  };
   function useCall() {
     const executors = {
       reprompt_open: app.__foo__.useOperatorExecutor(`${PLUGIN}/reprompt_open`),
@@ -79,7 +86,7 @@
             const said = result ?? {};
             if (error) reject(new Error(errorMessage || "The server does not answer."));
             else if (typeof said["error"] === "string" && said["state"] === void 0)
-              reject(new Error(said["error"]));
+              reject(new Refusal(said["error"], said));
             else resolve(said);
           }
         });
@@ -415,7 +422,12 @@
     wanted = 0;
     given = 0;
     asking = false;
+    accepting = false;
+    /** Whether opening the sample failed last; the next click tries it again. */
+    unopened = false;
     closed = false;
+    /** A sentence that stays to be seen until something else is said. */
+    notice = "";
     /** Whether what is shown is the answer to all that was said. */
     get settled() {
       return this.wanted === this.given;
@@ -439,18 +451,23 @@
           const { start } = this;
           if (start && !this.choices.labels.some(({ id }) => id === start.label_id)) this.begin(null);
           this.preparation = said["state"];
-          if (this.preparation === "failed") this.error = String(said["error"]);
+          this.unopened = this.preparation === "failed";
+          if (this.unopened) this.error = String(said["error"]);
           this.changed();
           if (this.preparation !== "preparing") return;
           await pause(POLL);
         }
       } catch (error) {
         this.preparation = "failed";
+        this.unopened = true;
         this.fail(error);
       }
     }
     close() {
       this.closed = true;
+      if (!this.accepting) this.keepDraft();
+    }
+    keepDraft() {
       if (!this.prompts.length) return;
       drafts.set(this.sampleId, {
         prompts: this.prompts,
@@ -498,8 +515,13 @@
     }
     /** Write the mask; what was said is forgotten only when it is written. */
     async accept(target) {
+      if (this.writing) return;
       const start = this.start && { ...this.start, mark: this.answer?.mark ?? "" };
-      if (await this.write("reprompt_accept", { ...this.said(), start, ...target })) this.clear();
+      this.accepting = true;
+      const written = await this.write("reprompt_accept", { ...this.said(), start, ...target });
+      this.accepting = false;
+      if (written) this.clear();
+      else if (this.closed) this.keepDraft();
     }
     /** Take back what was accepted last. */
     async takeBack() {
@@ -516,14 +538,18 @@
         return true;
       } catch (error) {
         this.fail(error);
-        void this.prepare();
+        const changed = error instanceof Refusal ? error.said["sample"] : null;
+        if (changed) this.written(changed, "");
+        await this.prepare();
+        if (changed) void this.ask(sentence(error));
         return false;
       } finally {
         this.writing = false;
         this.changed();
       }
     }
-    async ask() {
+    async ask(notice = "") {
+      this.notice = notice;
       this.wanted += 1;
       this.changed();
       if (this.asking) return;
@@ -541,6 +567,7 @@
       if (this.prompts.length || this.start) {
         try {
           const said = await this.call("reprompt_click", this.named(this.said()));
+          this.hear(said);
           if (said["state"] === "preparing") return pause(POLL);
           if (said["state"] === "failed") error = String(said["error"]);
           else answer = said;
@@ -551,9 +578,17 @@
       if (this.closed || number !== this.wanted) return;
       this.given = number;
       this.answer = answer;
-      this.error = error;
+      this.error = error || this.notice;
       this.took = performance.now() - start;
       this.changed();
+    }
+    /** How far the picture is, as any answer says. */
+    hear(said) {
+      this.size = said["size"] ?? this.size;
+      this.preparation = said["state"];
+      if (!this.unopened || this.preparation !== "ready") return;
+      this.unopened = false;
+      void this.prepare();
     }
     said() {
       const points = this.prompts.flatMap(
@@ -600,7 +635,7 @@
       before.current = { picked, session };
     }, [picked, session]);
     const existing = find(chosen);
-    const value = existing ? { field: existing.field, label_id: existing.id, label: existing.label } : { field: field2 || (session?.choices.fields[0] ?? FIELD), label_id: NEW, label };
+    const value = existing ? { field: existing.field, label_id: existing.id, label: existing.label, mark: existing.mark } : { field: field2 || (session?.choices.fields[0] ?? FIELD), label_id: NEW, label, mark: "" };
     const form = session ? /* @__PURE__ */ React.createElement(React.Fragment, null, /* @__PURE__ */ React.createElement("label", { style: styles.row }, "Object", /* @__PURE__ */ React.createElement(
       "select",
       {
@@ -726,11 +761,13 @@
     }, [session, looker]);
     useShown(session, looker, overlay);
     const target = useTarget(session, selected);
-    const accept = React.useCallback(() => {
-      if (session?.acceptable) void session.accept(target.value);
-    }, [session, target.value]);
+    const problem = session ? otherShape(session, looker) : "";
+    const acceptable = !!session?.acceptable && !problem;
+    const accept = () => {
+      if (session?.acceptable && !otherShape(session, looker)) void session.accept(target.value);
+    };
     useKeys(session, overlay, accept, () => setOn(false));
-    return /* @__PURE__ */ React.createElement("div", { style: styles.panel, "data-cy": "sam-reprompt" }, /* @__PURE__ */ React.createElement("label", { style: styles.row }, /* @__PURE__ */ React.createElement("input", { type: "checkbox", checked: on, onChange: (event) => setOn(event.target.checked) }), /* @__PURE__ */ React.createElement("b", null, "Click on the picture")), session ? /* @__PURE__ */ React.createElement(React.Fragment, null, target.form, /* @__PURE__ */ React.createElement(Status, { session, problem: otherShape(session, looker) }), /* @__PURE__ */ React.createElement(Buttons, { session, accept }), /* @__PURE__ */ React.createElement("p", { style: styles.help, "data-cy": "sam-reprompt-meaning" }, target.meaning), /* @__PURE__ */ React.createElement("label", { style: styles.row }, "Model", /* @__PURE__ */ React.createElement(
+    return /* @__PURE__ */ React.createElement("div", { style: styles.panel, "data-cy": "sam-reprompt" }, /* @__PURE__ */ React.createElement("label", { style: styles.row }, /* @__PURE__ */ React.createElement("input", { type: "checkbox", checked: on, onChange: (event) => setOn(event.target.checked) }), /* @__PURE__ */ React.createElement("b", null, "Click on the picture")), session ? /* @__PURE__ */ React.createElement(React.Fragment, null, target.form, /* @__PURE__ */ React.createElement(Status, { session, problem }), /* @__PURE__ */ React.createElement(Buttons, { session, acceptable, accept }), /* @__PURE__ */ React.createElement("p", { style: styles.help, "data-cy": "sam-reprompt-meaning" }, target.meaning), /* @__PURE__ */ React.createElement("label", { style: styles.row }, "Model", /* @__PURE__ */ React.createElement(
       "input",
       {
         style: styles.field,
@@ -769,8 +806,8 @@
     const which = answer.answers > 1 ? `Answer ${answer.answer + 1} of ${answer.answers}. ` : "";
     return `${which}${sure}, ${answer.area} pixels.`;
   }
-  function Buttons({ session, accept }) {
-    const { acceptable, answer, prompts, choices, settled, writing } = session;
+  function Buttons({ session, acceptable, accept }) {
+    const { answer, prompts, choices, settled, writing } = session;
     const button2 = (name, text2, usable, act) => /* @__PURE__ */ React.createElement(Button, { name, usable: usable && !writing, act }, text2);
     return /* @__PURE__ */ React.createElement("div", { style: styles.row }, button2("accept", "Accept", acceptable, accept), button2("next", "Next answer", settled && (answer?.answers ?? 1) > 1, () => session.next()), button2("unsay", "Undo click", prompts.length > 0, () => session.unsay()), button2("cancel", "Forget clicks", prompts.length > 0, () => session.clear()), button2("undo", "Take back accepted", choices.undo > 0, () => void session.takeBack()));
   }

@@ -4,7 +4,7 @@ from typing import Any
 
 import fiftyone.operators as foo
 
-from fiftyone_plugin.errors import ReviewError
+from fiftyone_plugin.errors import LabelChangedError, ReviewError
 from fiftyone_plugin.operators.reprompting import (
     answered,
     asked,
@@ -13,7 +13,8 @@ from fiftyone_plugin.operators.reprompting import (
     unlisted,
     written_json,
 )
-from fiftyone_plugin.review import Corrections, shared_reprompter
+from fiftyone_plugin.review import Corrections, Key, Opened, shared_reprompter
+from sam_plugins.types import Size
 
 __all__ = ["OPERATORS", "RepromptAccept"]
 
@@ -29,7 +30,9 @@ class RepromptAccept(foo.Operator):
     def execute(self, ctx: Any) -> dict[str, Any]:
         """Replace the mask of `label_id` in `field`, or add a label of class `label` there.
 
-        `new_field` names the field if it was made for it.
+        `mark` names what `label_id` held when it was looked at; where `start` is given, its mark
+        does. `new_field` names the field if it was made for it. Where somebody has changed the
+        label meanwhile, `sample` comes with the `error`, as it is now.
         """
         return answered(lambda: self._accept(ctx))
 
@@ -39,7 +42,15 @@ class RepromptAccept(foo.Operator):
         if opened.size is None:
             raise ReviewError("The picture is still being prepared: try again in a moment.")
         corrections = Corrections(ctx.dataset, str(sample.id))
-        interaction, start = asked(ctx, corrections, opened.size)
+        try:
+            return self._written(ctx, key, opened, opened.size, corrections)
+        except LabelChangedError as error:
+            return {"error": str(error), **written_json(ctx, corrections)}
+
+    def _written(
+        self, ctx: Any, key: Key, opened: Opened, size: Size, corrections: Corrections
+    ) -> dict[str, Any]:
+        interaction, start = asked(ctx, corrections, size)
         refined = shared_reprompter().answer(key, interaction)
         if start is not None and not start.changed_by(refined):
             raise ReviewError(
@@ -47,13 +58,23 @@ class RepromptAccept(foo.Operator):
                 "Alt+click on what is too much."
             )
         field, label_id = _text(ctx, "field"), _text(ctx, "label_id")
+        if start is not None and (start.field, start.label_id) != (field, label_id):
+            raise ReviewError(
+                f"Expected the label that the clicks correct, {start.label_id} in {start.field}, "
+                f"found {label_id or 'a new one'} in {field}: choose the label again."
+            )
+        seen = _text(ctx, "mark") if start is None else ctx.params["start"]["mark"]
+        if label_id and not seen:
+            raise ReviewError(
+                f"Expected the mark of the label {label_id} as it was looked at, found none: "
+                "reload the page."
+            )
+        mark = seen if start is None else start.label_mark
         known = ctx.dataset.has_sample_field(field)
         if label_id:
-            corrections.replace(field, label_id, refined, opened.size, opened.model_id)
+            corrections.replace(field, label_id, refined, size, opened.model_id, mark=mark)
         else:
-            label_id = corrections.add(
-                field, _text(ctx, "label"), refined, opened.size, opened.model_id
-            )
+            label_id = corrections.add(field, _text(ctx, "label"), refined, size, opened.model_id)
         if not known:
             ctx.ops.reload_dataset()  # the App learns of a field in no other way
         new = {} if known else {"new_field": field}

@@ -9,10 +9,11 @@ from fiftyone_plugin.operators.reprompting import (
     open_sample,
     opened_json,
     prepared,
+    read_document,
     unlisted,
 )
 from fiftyone_plugin.operators.sentences import likely_masks
-from fiftyone_plugin.review import Corrections, detections_fields
+from fiftyone_plugin.review import Corrections, detections_fields, mark_of
 
 __all__ = ["OPERATORS", "RepromptOpen"]
 
@@ -38,16 +39,18 @@ class RepromptOpen(foo.Operator):
         fields = detections_fields(ctx.dataset)
         likely = likely_masks(ctx.dataset, fields)
         fields.sort(key=lambda name: name != likely)  # the panel adds to the first
+        document = read_document(ctx, str(sample.id))
         labels = [
             {
                 "field": field,
-                "id": label.id,
-                "label": label.label or "",
-                "box": label.bounding_box,
-                "has_mask": label.has_mask,
+                "id": str(label["_id"]),
+                "label": label.get("label") or "",
+                "box": label.get("bounding_box"),
+                "has_mask": bool(label.get("mask") or label.get("mask_path")),
+                "mark": mark_of(label),
             }
             for field in fields
-            for label in (sample[field].detections if sample[field] is not None else ())
+            for label in (document.get(field) or {}).get("detections") or ()
         ]
         return {
             **opened_json(opened),

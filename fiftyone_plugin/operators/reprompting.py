@@ -36,6 +36,7 @@ __all__ = [
     "open_sample",
     "opened_json",
     "prepared",
+    "read_document",
     "unlisted",
     "written_json",
 ]
@@ -130,6 +131,20 @@ def opened_json(opened: Opened) -> dict[str, Any]:
     return said
 
 
+def read_document(ctx: Any, sample_id: str) -> dict[str, Any]:
+    """A sample as MongoDB holds it now.
+
+    Raises
+    ------
+    ReviewError
+        If it is gone.
+    """
+    document = ctx.dataset._sample_collection.find_one({"_id": ObjectId(sample_id)})
+    if document is None:
+        raise ReviewError(f"The sample {sample_id} is not in the dataset any more: open another.")
+    return dict(document)
+
+
 def written_json(ctx: Any, corrections: Corrections) -> dict[str, Any]:
     """What the panel shows after a sample was written to.
 
@@ -138,7 +153,7 @@ def written_json(ctx: Any, corrections: Corrections) -> dict[str, Any]:
     """
     if corrections.sample_id != ctx.params["sample_id"]:
         ctx.ops.reload_dataset()
-    document = ctx.dataset._sample_collection.find_one({"_id": ObjectId(corrections.sample_id)})
+    document = read_document(ctx, corrections.sample_id)
     return {"sample": foj.stringify(document), "undo": corrections.count}
 
 

@@ -1,6 +1,6 @@
 """Review: labels worst first, what curators say of them, and masks that they ask for themselves."""
 
-from fiftyone_plugin.review.corrections import Corrections, detections_fields
+from fiftyone_plugin.review.corrections import Corrections, detections_fields, mark_of
 from fiftyone_plugin.review.decisions import Decided, Undone, Verdict, decide, undo
 from fiftyone_plugin.review.history import History
 from fiftyone_plugin.review.picture import mask_picture, seconds_of
@@ -36,6 +36,7 @@ __all__ = [
     "decide",
     "detections_fields",
     "find_rejected",
+    "mark_of",
     "mask_picture",
     "next_open",
     "read_interaction",

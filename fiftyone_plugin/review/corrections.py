@@ -3,36 +3,42 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from fiftyone_plugin.errors import ReviewError
+from fiftyone_plugin.errors import LabelChangedError, ReviewError
 from fiftyone_plugin.fields import (
     JUDGED_ATTRIBUTES,
     MASK_ATTRIBUTES,
     MODEL_ID,
-    REPROMPT_STORE,
     REPROMPTED,
+    REVIEW,
+    REVIEWED_BY,
 )
 from fiftyone_plugin.geometry import whole_to_relative_box
 from fiftyone_plugin.masking import measure_mask
 from fiftyone_plugin.quality import LabelPlace, change_labels, push_label
+from fiftyone_plugin.review.steps import Step, Steps
 from sam_plugins import Refined
 from sam_plugins.types import Size
 
-__all__ = ["Corrections", "detections_fields"]
+__all__ = ["CHANGED", "Corrections", "detections_fields", "mark_of"]
 
-MOST_KEPT = 20
-MOST_KEPT_BYTES = 4 << 20
-"""Former labels of one sample that can be gone back to; a document of MongoDB ends at 16 MB."""
+CHANGED = (
+    "Somebody has changed this mask since you began, and nothing was written: look at it as it is "
+    "now, and accept again."
+)
 
 _DIGITS = 9
 """Of box coordinates between 0 and 1: far below a pixel."""
 
+_MASK = ("bounding_box", "mask", "mask_path")
+"""What a label's mask is, by which a change is noticed."""
+
 _WRITTEN = (
-    *("bounding_box", "mask", "mask_path", "confidence"),
+    *(*_MASK, "confidence"),
     *(*MASK_ATTRIBUTES, *JUDGED_ATTRIBUTES, MODEL_ID, REPROMPTED),
 )
 """What another mask changes of a label; the rest stays as it is."""
@@ -50,7 +56,8 @@ class Corrections:
     """Replaces and adds masks of one sample, and remembers what was there.
 
     What was there is kept beside the dataset, in FiftyOne's own store, so that it can be taken back
-    after a restart, and goes with the dataset.
+    after a restart, and goes with the dataset. A label is written only if its box and mask are
+    those that were looked at, in the same update that checks it.
 
     Parameters
     ----------
@@ -61,47 +68,67 @@ class Corrections:
     """
 
     def __init__(self, dataset: Any, sample_id: str) -> None:
-        from fiftyone.operators.store import ExecutionStore
-
         self._dataset = dataset
         self.sample_id = sample_id
-        self._store = ExecutionStore.create(REPROMPT_STORE, dataset._doc.id)
+        self._steps = Steps(dataset, sample_id)
 
-    def label(self, field: str, label_id: str) -> Any:
-        """A Detection of the sample as it is now.
+    def label(self, field: str, label_id: str) -> tuple[Any, str]:
+        """A Detection of the sample as it is now, and its mark.
 
         Raises
         ------
         ReviewError
             If there is none.
         """
-        for one in self._labels(field):
-            if one.id == label_id:
-                return one
-        raise _gone(field, label_id)
+        import fiftyone as fo
+
+        document = self._document(field, label_id)
+        if document is None:
+            raise _gone(field, label_id)
+        return fo.Detection.from_dict(document), mark_of(document)
 
     def replace(
-        self, field: str, label_id: str, refined: Refined, size: Size, model_id: str
+        self,
+        field: str,
+        label_id: str,
+        refined: Refined,
+        size: Size,
+        model_id: str,
+        *,
+        mark: str | None = None,
     ) -> None:
         """Give a label another mask; its prompt id, class, tags and review stay.
 
+        Parameters
+        ----------
+        mark
+            Of the label when it was looked at; None for whatever it holds now.
+
         Raises
         ------
+        LabelChangedError
+            If the label's box or mask is another one by now.
         ReviewError
             If there is no such label, or no mask.
         """
         import fiftyone as fo
 
-        label = self.label(field, label_id)
-        former = label.to_json()
+        document = self._document(field, label_id)
+        if document is None:
+            raise _gone(field, label_id)
+        if mark not in (None, mark_of(document)):
+            raise LabelChangedError(CHANGED)
+        former = fo.Detection.from_dict(document).to_json()
         changed = fo.Detection.from_json(former)
         _write_mask(changed, refined, size, model_id)
-        document = changed.to_dict()
-        self._remember(field, label_id, former, _mask_hash(changed))
-        path = f"{field}.detections"
-        written = {f"{path}.$.{name}": document.get(name) for name in _WRITTEN}
-        if not self._change(field, label_id, {"$set": written}):
-            raise _gone(field, label_id)
+        new = changed.to_dict()
+        step = self._steps.begin(field, label_id, former, _mask_hash(changed))
+        written = {f"{field}.detections.$.{name}": new.get(name) for name in _WRITTEN}
+        if not self._change(field, document, {"$set": written}):
+            self._steps.strike(step)
+            if self._document(field, label_id) is None:
+                raise _gone(field, label_id)
+            raise LabelChangedError(CHANGED)
 
     def add(self, field: str, label: str, refined: Refined, size: Size, model_id: str) -> str:
         """Add a label of a class; a field that does not exist yet is made.
@@ -122,9 +149,10 @@ class Corrections:
         added = fo.Detection(label=label.strip())
         _write_mask(added, refined, size, model_id)
         self._make_field(field)
-        self._labels(field)
-        self._remember(field, added.id, None, _mask_hash(added))
+        self._check(field)
+        step = self._steps.begin(field, added.id, None, _mask_hash(added))
         if not push_label(LabelPlace(self._dataset, field), self.sample_id, added.to_dict()):
+            self._steps.strike(step)
             raise self._sample_gone()
         return str(added.id)
 
@@ -132,7 +160,8 @@ class Corrections:
         """Take back what was done last to this sample.
 
         A label gets its former mask and what was known of that; what else was said of the label
-        since, such as tags, stays.
+        since, such as tags, stays. A step is forgotten once it is taken back, and where its label
+        is gone or has yet another mask.
 
         Returns
         -------
@@ -141,73 +170,95 @@ class Corrections:
         Raises
         ------
         ReviewError
-            If nothing is left to take back, or the label or the file of its mask is gone, or it
-            has yet another mask by now: that stays.
+            If nothing is left to take back, or the label is gone or has yet another mask by now,
+            which stays; or, and the step stays as well, if the file of the former mask is not
+            there, or an added label was tagged or decided on.
         """
         import fiftyone as fo
-        from bson import ObjectId
 
-        kept = self._kept()
-        if not kept:
-            raise ReviewError("Nothing of this sample is left to take back.")
-        last = kept.pop()
-        field, label_id = last["field"], last["label_id"]
-        now = next((one for one in self._labels(field) if one.id == label_id), None)
-        path, file = f"{field}.detections", None
-        if last["former"] is None:
-            update: dict[str, Any] = {"$pull": {path: {"_id": ObjectId(label_id)}}}
-        else:
-            former = fo.Detection.from_json(last["former"])
-            update, file = _put_back(f"{path}.$", former.to_dict()), former.mask_path
-        problem = ""
-        if now is not None and last.get("written", _mask_hash(now)) != _mask_hash(now):
-            problem = "has another mask by now: that stays, and nothing was taken back."
-        elif file and os.path.isabs(file) and not os.path.isfile(file):
-            problem = f"had its mask in {file}, which is gone: the mask of now stays."
-        elif now is None or not self._change(field, label_id, update):
-            problem = "was deleted since: there is nothing to take back."
-        self._store.set(self.sample_id, {"kept": kept})
-        if problem:
-            raise ReviewError(f"The label {label_id} of {field} {problem}")
-        return str(label_id)
+        while (step := self._steps.last()) is not None:
+            named = f"The label {step.label_id} of {step.field}"
+            known = step.field in detections_fields(self._dataset)
+            document = self._document(step.field, step.label_id) if known else None
+            if document is None:
+                self._steps.strike(step)
+                raise ReviewError(f"{named} was deleted since: there is nothing to take back.")
+            now = _mask_hash(fo.Detection.from_dict(document))
+            former = None if step.former is None else fo.Detection.from_json(step.former)
+            if step.written not in ("", now):
+                self._steps.strike(step)
+                if former is not None and _mask_hash(former) == now:
+                    continue  # never carried out, or taken back by somebody else meanwhile
+                raise ReviewError(
+                    f"{named} has another mask by now: that stays, and nothing was taken back."
+                )
+            self._take_back(step, document, former, named)
+            self._steps.strike(step)
+            return step.label_id
+        raise ReviewError("Nothing of this sample is left to take back.")
 
     @property
     def count(self) -> int:
         """How much can be taken back."""
-        return len(self._kept())
+        return self._steps.count
 
-    def _kept(self) -> list[dict[str, Any]]:
-        value = self._store.get(self.sample_id) or {}
-        return list(value.get("kept", []))
+    def _take_back(self, step: Step, document: Mapping[str, Any], former: Any, named: str) -> None:
+        """Put a label back that is as a step left it, or take it out if it was added."""
+        path = f"{step.field}.detections"
+        also: tuple[str, ...] = ()
+        if former is None:
+            said = _said_since(document)
+            if said:
+                raise ReviewError(
+                    f"{named} was added here and {said} since, so it stays: take that back first, "
+                    "or delete the label in the App."
+                )
+            update: dict[str, Any] = {"$pull": {path: {"_id": document["_id"]}}}
+            also = ("tags", REVIEW)
+        else:
+            update, file = _put_back(f"{path}.$", former.to_dict()), former.mask_path
+            if file and os.path.isabs(file) and not os.path.isfile(file):
+                raise ReviewError(
+                    f"{named} had its mask in {file}, which is not there: restore the file, or "
+                    "connect its disk, and take back again. The mask of now stays until then."
+                )
+        if not self._change(step.field, document, update, also):
+            raise ReviewError(
+                f"{named} was changed at this moment, and nothing was taken back: look at it as it "
+                "is now, and take back again."
+            )
 
-    def _remember(self, field: str, label_id: str, former: str | None, written: str) -> None:
-        """Keep a label as it was, and a hash of the mask that it is about to get."""
-        step = {"field": field, "label_id": label_id, "former": former, "written": written}
-        kept = [*self._kept(), step][-MOST_KEPT:]
-        while len(kept) > 1 and len(json.dumps(kept)) > MOST_KEPT_BYTES:
-            del kept[0]
-        self._store.set(self.sample_id, {"kept": kept})
-
-    def _change(self, field: str, label_id: str, update: dict[str, Any]) -> bool:
-        """Change one label where it is now; whether it is there."""
-        from bson import ObjectId
-
-        there = {f"{field}.detections": {"$elemMatch": {"_id": ObjectId(label_id)}}}
+    def _change(
+        self,
+        field: str,
+        document: Mapping[str, Any],
+        update: dict[str, Any],
+        also: Sequence[str] = (),
+    ) -> bool:
+        """Change one label if it holds the mask that it was read with; whether it did."""
+        same = {name: document.get(name) for name in ("_id", *_MASK, *also)}
+        there = {f"{field}.detections": {"$elemMatch": same}}
         return change_labels(LabelPlace(self._dataset, field), self.sample_id, update, there)
 
-    def _labels(self, field: str) -> list[Any]:
-        """The labels of a field as they are now."""
+    def _document(self, field: str, label_id: str) -> dict[str, Any] | None:
+        """A label as MongoDB holds it now; None if it is gone."""
+        from bson import ObjectId
+
+        self._check(field)
+        where = {"_id": ObjectId(self.sample_id)}
+        sample = self._dataset._sample_collection.find_one(where, {f"{field}.detections": 1})
+        if sample is None:
+            raise self._sample_gone()
+        labels = (sample.get(field) or {}).get("detections") or ()
+        return next((dict(one) for one in labels if str(one["_id"]) == label_id), None)
+
+    def _check(self, field: str) -> None:
+        """Refuse a field that holds no Detections."""
         if field not in detections_fields(self._dataset):
             raise ReviewError(
                 f"Expected a field of Detections, found {field!r}, which this dataset does not "
                 "have or which holds something else: choose another field."
             )
-        try:
-            sample = self._dataset[self.sample_id]
-        except KeyError as error:
-            raise self._sample_gone() from error
-        sample.reload()
-        return [] if sample[field] is None else list(sample[field].detections)
 
     def _sample_gone(self) -> ReviewError:
         return ReviewError(
@@ -226,6 +277,22 @@ class Corrections:
         self._dataset.add_sample_field(
             field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
         )
+
+
+def mark_of(document: Mapping[str, Any]) -> str:
+    """A hash of the box and mask of a label, as MongoDB holds it: another one, another mask."""
+    box, mask, path = (document.get(name) for name in _MASK)
+    content = hashlib.sha256(json.dumps([box, path], default=str).encode())
+    content.update(mask if isinstance(mask, bytes) else repr(mask).encode())
+    return content.hexdigest()[:16]
+
+
+def _said_since(document: Mapping[str, Any]) -> str:
+    """What somebody said of an added label; "" if nothing."""
+    if verdict := document.get(REVIEW):
+        return f"{verdict} by {document.get(REVIEWED_BY) or 'somebody'}"
+    tags = ", ".join(map(str, document.get("tags") or ()))
+    return f"tagged {tags}" if tags else ""
 
 
 def _gone(field: str, label_id: str) -> ReviewError:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fiftyone_plugin.errors import ReviewError
+from fiftyone_plugin.errors import LabelChangedError, ReviewError
 from fiftyone_plugin.labels import mask_of
-from fiftyone_plugin.review.corrections import Corrections
+from fiftyone_plugin.review.corrections import CHANGED, Corrections
 from sam_plugins import Refined
 from sam_plugins.evaluation import crop_overlap
 from sam_plugins.formats import crop_to_rle, rle_to_crop
@@ -37,10 +37,17 @@ class Start:
         Run lengths of the whole picture.
     mark
         A hash of the mask: another one, and somebody has changed it meanwhile.
+    field, label_id
+        Of the label.
+    label_mark
+        `mark_of` the label that it was read from.
     """
 
     mask: Rle
     mark: str
+    field: str
+    label_id: str
+    label_mark: str
 
     def changed_by(self, refined: Refined) -> Changed:
         """What an answer changes of it."""
@@ -64,8 +71,10 @@ def read_start(said: Mapping[str, Any], corrections: Corrections, size: Size) ->
 
     Raises
     ------
+    LabelChangedError
+        If the label has another mask by now.
     ReviewError
-        If that is not what was sent, the label is gone, has no mask, or has another one by now.
+        If that is not what was sent, the label is gone, or has no mask.
     SampleError
         If the mask cannot be read.
     """
@@ -78,7 +87,7 @@ def read_start(said: Mapping[str, Any], corrections: Corrections, size: Size) ->
             f"Expected the field, label_id and mark of a label to start from, found "
             f"{str(named)[:80]}: choose the label again."
         )
-    label = corrections.label(named["field"], named["label_id"])
+    label, label_mark = corrections.label(named["field"], named["label_id"])
     found = mask_of(label, size)
     if found is None or not found[0].any():
         raise ReviewError(
@@ -88,8 +97,5 @@ def read_start(said: Mapping[str, Any], corrections: Corrections, size: Size) ->
     mask = crop_to_rle(*found, size)
     mark = hashlib.sha256(str(mask["counts"]).encode()).hexdigest()[:16]
     if named["mark"] not in ("", mark):
-        raise ReviewError(
-            "Somebody has changed this mask since you began, and nothing was written: choose the "
-            "label again, look at its mask as it is now, and correct that."
-        )
-    return Start(mask, mark)
+        raise LabelChangedError(CHANGED)
+    return Start(mask, mark, named["field"], named["label_id"], label_mark)

@@ -67,9 +67,12 @@ def _in_records(folder: Path, sample_ids: Collection[str] | None) -> Iterator[Pa
         "store_name": REMOVED_STORE,
         "$or": [{path: below} for path in _REMOVED],
     }
-    corrected: dict[str, Any] = {"store_name": REPROMPT_STORE}
+    # One store of steps for each sample; those of older versions are in one, with a key for each.
+    corrected: dict[str, Any] = {"store_name": {"$regex": f"^{REPROMPT_STORE}(/|$)"}}
     if sample_ids is not None:  # of videos, removed labels are kept by their frames' ids
-        corrected["key"] = {"$regex": f"^({'|'.join(map(re.escape, sample_ids))})(/|$)"}
+        stores = {"$in": [f"{REPROMPT_STORE}/{each}" for each in sample_ids]}
+        among = {"store_name": REPROMPT_STORE, "key": {"$in": list(sample_ids)}}
+        corrected = {"$or": [{"store_name": stores}, among]}
     records = _database()["execution_store"]
     for record in records.find(removed, dict.fromkeys(_REMOVED, 1)):
         yield from _named(record)

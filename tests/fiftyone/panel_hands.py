@@ -156,6 +156,28 @@ class PanelHands:
         )
         return {"asked": asked, "answered": said["result"]}
 
+    def intercept(self, operator: str, handle: Callable[[Any], Any]) -> Callable[[], None]:
+        """Give each call of an operator, a route of playwright, to `handle`; the result ends it."""
+        going_on = [True]
+
+        def look(route: Any) -> None:
+            if going_on and f"sam/{operator}" in (route.request.post_data or ""):
+                handle(route)
+            else:
+                route.fallback()
+
+        self.page.route("**/operators/execute", look)
+        return going_on.clear
+
+    def say(self, operator: str, result: dict[str, Any]) -> Callable[[], None]:
+        """Let an operator say something else than it does, until the result is called."""
+
+        def handle(route: Any) -> None:
+            response = route.fetch()
+            route.fulfill(response=response, json={**response.json(), "result": result})
+
+        return self.intercept(operator, handle)
+
     def switch(self) -> None:
         """Turn clicking on the picture off, or on again."""
         self.page.click("[data-cy=sam-reprompt] input[type=checkbox]")

@@ -15,6 +15,9 @@ from PIL import Image
 
 from fiftyone_plugin.labels import mask_of
 
+NOTHING: dict[str, Any] = {"fields": [], "labels": [], "classes": [], "undo": 0}
+"""To choose from."""
+
 
 @pytest.fixture
 def dataset(fiftyone_here: Any, tmp_path: Path) -> Iterator[Any]:
@@ -221,17 +224,46 @@ def test_a_mask_that_changed_meanwhile_is_not_written_over(hands: PanelHands, da
     sample["masks"].detections[0].mask = drawn
     sample.save()
     hands.accept()
-    problem = hands.page.locator("[data-cy=sam-reprompt-error]").inner_text()
-    assert "Somebody has changed this mask" in problem
+    problem = hands.page.locator("[data-cy=sam-reprompt-error]")
+    hands.page.wait_for_selector("[data-cy=sam-reprompt-accept]:enabled")
+    assert "Somebody has changed this mask" in problem.inner_text()
     sample.reload()
     assert np.array_equal(sample["masks"].detections[0].mask, drawn)
-    # Made anew, the same click asks for the disc alone, and the label gets that.
+    # The clicks were asked again of the mask as it is now, and are accepted with it.
+    hands.accept()
+    assert not problem.count()
+    sample.reload()
+    corrected = sample["masks"].detections[0].mask
+    assert corrected.size > drawn.size
+    # Made anew, a mask that was never seen is not written over either.
+    hands.click(hands.find((0, 255, 255)) or hands.middle())
     said = hands.answer(lambda: hands.press("anew"))
     assert said["asked"]["start"] is None
     assert len(said["asked"]["points"]) == 1
+    sample["masks"].detections[0].mask = drawn
+    sample.save()
+    hands.accept()
+    hands.page.wait_for_selector("[data-cy=sam-reprompt-accept]:enabled")
+    assert "accept again" in problem.inner_text()
+    sample.reload()
+    assert np.array_equal(sample["masks"].detections[0].mask, drawn)
     hands.accept()
     sample.reload()
-    assert sample["masks"].detections[0].bounding_box[0] > 0.5
+    assert not np.array_equal(sample["masks"].detections[0].mask, drawn)
+
+
+def test_a_click_after_opening_failed_opens_the_sample(hands: PanelHands, dataset: Any) -> None:
+    sample = dataset.first()
+    end = hands.say("reprompt_open", {"state": "failed", "error": "The disk is away.", **NOTHING})
+    hands.open(dataset, sample.id, wait="failed")
+    end()
+    assert "The disk is away" in hands.page.locator("[data-cy=sam-reprompt-error]").inner_text()
+    hands.page.mouse.click(*(hands.find(GREEN) or hands.middle()))
+    hands.page.wait_for_selector("[data-cy=sam-reprompt-status][data-state=ready]")
+    hands.page.wait_for_selector("[data-cy=sam-reprompt-accept]:enabled")
+    label_id = sample["masks"].detections[0].id
+    hands.page.wait_for_selector(f"option[value='{label_id}']", state="attached")
+    assert not hands.page.locator("[data-cy=sam-reprompt-error]").count()
 
 
 def test_escape_loses_nothing(hands: PanelHands, dataset: Any) -> None:
@@ -278,3 +310,39 @@ def test_clicks_belong_to_the_picture_that_is_shown(
     back = hands.answer(lambda: hands.page.keyboard.press("ArrowLeft"))["asked"]
     assert back["sample_id"] == first
     assert back["points"][0][0] > 0.5
+
+
+def test_what_is_accepted_while_another_sample_is_opened_is_no_draft(
+    hands: PanelHands, dataset: Any, fiftyone_here: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "second.png"
+    Image.fromarray(picture()[:, ::-1]).save(file)
+    dataset.add_sample(fiftyone_here.Sample(filepath=str(file)))
+    dataset.compute_metadata(progress=False)
+    held_back: list[Any] = []
+    hands.open_from_grid(dataset)
+    there = hands.find(GREEN) or hands.middle()
+    hands.click(there)
+    hands.page.fill("[data-cy=sam-reprompt-class]", "leaf")
+    hands.page.locator("[data-cy=sam-reprompt-class]").blur()
+    hands.page.wait_for_selector("[data-cy=sam-reprompt-accept]:enabled")
+    hands.intercept("reprompt_accept", held_back.append)
+    hands.page.keyboard.press("Enter")
+    hands.wait_for(lambda: bool(held_back))
+    hands.page.keyboard.press("ArrowRight")
+    hands.page.wait_for_selector("[data-cy=sam-reprompt-status]:has-text('Ready: click')")
+    hands.wait_for(lambda: (hands.find(GREEN) or there)[0] < there[0] - 50)
+    with hands.page.expect_response(
+        lambda one: "sam/reprompt_accept" in (one.request.post_data or "")
+    ):
+        held_back[0].continue_()
+    hands.page.keyboard.press("ArrowLeft")
+    hands.wait_for(lambda: hands.page.locator("[data-cy=sam-reprompt-undo]").is_enabled())
+    hands.settle()
+    assert hands.page.locator("[data-cy=sam-reprompt-unsay]").is_disabled()
+    hands.page.keyboard.press("Enter")
+    hands.settle()
+    sample = dataset.first()
+    sample.reload()
+    assert [one.label for one in sample["masks"].detections] == ["disc", "leaf"]
+    assert len(held_back) == 1

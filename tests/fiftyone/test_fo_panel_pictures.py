@@ -135,6 +135,35 @@ def test_a_picture_that_is_shown_in_another_shape_takes_no_clicks(
             hands.shot("refused")
 
 
+def test_a_click_before_the_shape_is_known_is_not_accepted_once_it_is_another(
+    hands: PanelHands, make: Callable[..., Any], fiftyone_here: Any, tmp_path: Path
+) -> None:
+    file, cut = tmp_path / "whole.png", tmp_path / "cut.png"
+    Image.fromarray(picture()).save(file)
+    Image.fromarray(picture()[:, 100:]).save(cut)
+    dataset = make(fiftyone_here.Sample(filepath=str(file), preview=str(cut)))
+    dataset.app_config.media_fields = ["filepath", "preview"]
+    dataset.app_config.modal_media_field = "preview"
+    dataset.save()
+    preparing = {"state": "preparing", "fields": [], "labels": [], "classes": [], "undo": 0}
+    ends = [hands.say(f"reprompt_{name}", preparing) for name in ("open", "click")]
+    hands.open(dataset, dataset.first().id, wait="preparing")
+    hands.page.mouse.click(*(hands.find(GREEN) or hands.middle()))
+    hands.page.wait_for_selector("[data-cy=sam-reprompt-unsay]:enabled")
+    hands.page.fill("[data-cy=sam-reprompt-class]", "leaf")
+    hands.page.locator("[data-cy=sam-reprompt-class]").blur()
+    for end in ends:
+        end()
+    hands.page.wait_for_selector("[data-cy=sam-reprompt-status]:has-text('Predicted IoU')")
+    problem = hands.page.locator("[data-cy=sam-reprompt-error]").inner_text()
+    assert "clicks would land elsewhere" in problem
+    assert hands.page.locator("[data-cy=sam-reprompt-accept]").is_disabled()
+    hands.page.keyboard.press("Enter")
+    hands.settle()
+    dataset.reload()
+    assert not dataset.has_sample_field("sam_masks")
+
+
 def test_each_slice_of_a_group_gets_its_own_clicks_and_masks(
     hands: PanelHands, make: Callable[..., Any], fiftyone_here: Any, tmp_path: Path
 ) -> None:

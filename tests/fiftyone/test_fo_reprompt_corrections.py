@@ -7,10 +7,11 @@ import pytest
 from bson import ObjectId
 from PIL import Image
 
-from fiftyone_plugin.errors import ReviewError
+from fiftyone_plugin.errors import LabelChangedError, ReviewError
+from fiftyone_plugin.fields import REPROMPT_STORE
 from fiftyone_plugin.labels import mask_of
 from fiftyone_plugin.review import Corrections, detections_fields
-from fiftyone_plugin.review.corrections import MOST_KEPT
+from fiftyone_plugin.review.steps import MOST_KEPT, Steps
 from sam_plugins import Refined
 
 SIZE = (96, 128)
@@ -93,11 +94,15 @@ def test_a_mask_in_a_file_comes_back_as_that_file(dataset: Any, tmp_path: Any) -
     assert sample["boxes"].detections[0].mask_path == str(file)
     assert sample["boxes"].detections[0].mask is None
     corrections.replace("boxes", label.id, refined((0, 0, 9, 9)), SIZE, "model")
-    file.unlink()
-    with pytest.raises(ReviewError, match="which is gone"):
+    away = file.rename(tmp_path / "away.png")
+    with pytest.raises(ReviewError, match="which is not there"):
         corrections.undo()
     sample.reload()
     assert sample["boxes"].detections[0].mask.shape == (9, 9)
+    away.rename(file)  # as where a share is connected again
+    corrections.undo()
+    sample.reload()
+    assert sample["boxes"].detections[0].mask_path == str(file)
 
 
 def test_a_new_label_makes_its_field_and_an_empty_one(dataset: Any) -> None:
@@ -197,24 +202,158 @@ def test_a_mask_that_somebody_drew_since_is_not_taken_back(dataset: Any, added: 
     assert corrections.count == 0
 
 
+@pytest.fixture
+def meanwhile(monkeypatch: Any) -> Any:
+    """``meanwhile(act)``: somebody does that once, between reading a label and writing it."""
+
+    def arrange(act: Any, moment: str = "begin") -> None:
+        real = getattr(Steps, moment)
+
+        def slowly(self: Any, *arguments: Any) -> Any:
+            result = real(self, *arguments)
+            monkeypatch.setattr(Steps, moment, real)
+            act()
+            return result
+
+        monkeypatch.setattr(Steps, moment, slowly)
+
+    return arrange
+
+
 def test_it_finds_its_label_where_others_take_one_out_meanwhile(
-    dataset: Any, monkeypatch: Any
+    dataset: Any, meanwhile: Any
 ) -> None:
     sample = dataset.first()
     other, label = sample["boxes"].detections
-    remember = Corrections._remember
-
-    def slowly(self: Any, *arguments: Any) -> None:
-        remember(self, *arguments)
-        taken = {"$pull": {"boxes.detections": {"_id": ObjectId(other.id)}}}
-        dataset._sample_collection.update_one({"_id": ObjectId(sample.id)}, taken)
-
-    monkeypatch.setattr(Corrections, "_remember", slowly)
+    taken = {"$pull": {"boxes.detections": {"_id": ObjectId(other.id)}}}
+    meanwhile(lambda: dataset._sample_collection.update_one({"_id": ObjectId(sample.id)}, taken))
     corrections = Corrections(dataset, sample.id)
     corrections.replace("boxes", label.id, refined(), SIZE, "model")
     sample.reload()
     assert [one.id for one in sample["boxes"].detections] == [label.id]
     assert sample["boxes"].detections[0].mask.shape == (30, 30)
+
+
+def test_of_two_who_correct_one_mask_at_once_the_second_is_refused(
+    dataset: Any, meanwhile: Any
+) -> None:
+    sample = dataset.first()
+    before = sample["boxes"].to_dict()
+    label_id = sample["boxes"].detections[0].id
+    ann, bob = Corrections(dataset, sample.id), Corrections(dataset, sample.id)
+    meanwhile(lambda: ann.replace("boxes", label_id, refined((0, 0, 9, 9)), SIZE, "model"))
+    with pytest.raises(LabelChangedError, match="accept again"):
+        bob.replace("boxes", label_id, refined(), SIZE, "model")
+    sample.reload()
+    assert sample["boxes"].detections[0].mask.shape == (9, 9)
+    assert bob.count == 1
+    bob.undo()
+    sample.reload()
+    assert sample["boxes"].to_dict() == before
+
+
+def test_a_mask_other_than_the_one_that_was_looked_at_is_not_written_over(dataset: Any) -> None:
+    sample = dataset.first()
+    label_id = sample["boxes"].detections[0].id
+    corrections = Corrections(dataset, sample.id)
+    _, mark = corrections.label("boxes", label_id)
+    sample["boxes"].detections[0].tags = ["seen"]  # which is not its mask
+    sample.save()
+    corrections.replace("boxes", label_id, refined((0, 0, 9, 9)), SIZE, "model", mark=mark)
+    with pytest.raises(LabelChangedError, match="look at it as it is now"):
+        corrections.replace("boxes", label_id, refined(), SIZE, "model", mark=mark)
+    sample.reload()
+    assert sample["boxes"].detections[0].mask.shape == (9, 9)
+    _, mark = corrections.label("boxes", label_id)
+    corrections.replace("boxes", label_id, refined(), SIZE, "model", mark=mark)
+    assert corrections.count == 2
+
+
+def test_a_mask_that_is_corrected_while_it_is_taken_back_stays(
+    dataset: Any, meanwhile: Any
+) -> None:
+    sample = dataset.first()
+    label_id = sample["boxes"].detections[0].id
+    corrections = Corrections(dataset, sample.id)
+    corrections.replace("boxes", label_id, refined(), SIZE, "model")
+
+    def correct() -> None:
+        later = Corrections(dataset, sample.id)
+        later.replace("boxes", label_id, refined((0, 0, 9, 9)), SIZE, "model")
+
+    meanwhile(correct, "last")
+    with pytest.raises(ReviewError):
+        corrections.undo()
+    sample.reload()
+    assert sample["boxes"].detections[0].mask.shape == (9, 9)
+
+
+def test_no_step_is_lost_where_two_curators_write_at_once(dataset: Any, meanwhile: Any) -> None:
+    sample = dataset.first()
+    before = sample["boxes"].to_dict()
+    first, second = (one.id for one in sample["boxes"].detections)
+    ann, bob = Corrections(dataset, sample.id), Corrections(dataset, sample.id)
+    ann.replace("boxes", first, refined((0, 0, 5, 5)), SIZE, "model")
+    meanwhile(lambda: ann.replace("boxes", second, refined((0, 0, 9, 9)), SIZE, "model"), "last")
+    bob.undo()
+    assert bob.count == 1
+    assert bob.undo() == second
+    sample.reload()
+    assert sample["boxes"].to_dict() == before
+
+
+def test_steps_of_an_older_version_are_taken_back_after_those_of_now(dataset: Any) -> None:
+    from fiftyone.operators.store import ExecutionStore
+
+    sample = dataset.first()
+    before = sample["boxes"].to_dict()
+    label = sample["boxes"].detections[0]
+    corrections = Corrections(dataset, sample.id)
+    corrections.replace("boxes", label.id, refined(), SIZE, "model")
+    step = corrections._steps.last()
+    corrections._steps.strike(step)
+    old = {"field": "boxes", "label_id": label.id, "former": step.former}
+    store = ExecutionStore.create(REPROMPT_STORE, dataset._doc.id)
+    store.set(sample.id, {"kept": [old, old | {"written": step.written}]})
+    corrections.replace("boxes", label.id, refined((0, 0, 9, 9)), SIZE, "model")
+    assert corrections.count == 3
+    corrections.undo()
+    corrections.undo()
+    assert corrections.count == 1
+    sample.reload()
+    assert sample["boxes"].to_dict() == before
+
+
+@pytest.mark.parametrize("said", [{"tags": ["seen"]}, {"review": "accepted"}])
+def test_an_added_label_that_others_spoke_of_since_stays(dataset: Any, said: Any) -> None:
+    sample = dataset.first()
+    corrections = Corrections(dataset, sample.id)
+    added = corrections.add("boxes", "new", refined(), SIZE, "model")
+    sample.reload()
+    label = sample["boxes"].detections[-1]
+    for name, value in said.items():
+        label[name] = value
+    sample.save()
+    with pytest.raises(ReviewError, match=r"(tagged seen|accepted by somebody) since, so it stays"):
+        corrections.undo()
+    sample.reload()
+    assert sample["boxes"].detections[-1].id == added
+    for name in said:
+        sample["boxes"].detections[-1][name] = [] if name == "tags" else None
+    sample.save()
+    assert corrections.undo() == added
+    sample.reload()
+    assert len(sample["boxes"].detections) == 2
+
+
+def test_a_step_of_a_field_that_was_deleted_is_forgotten(dataset: Any) -> None:
+    sample = dataset.first()
+    corrections = Corrections(dataset, sample.id)
+    corrections.add("curated", "new", refined(), SIZE, "model")
+    dataset.delete_sample_field("curated")
+    with pytest.raises(ReviewError, match="was deleted since"):
+        corrections.undo()
+    assert corrections.count == 0
 
 
 def test_what_was_found_about_the_former_mask_goes(dataset: Any) -> None:

@@ -75,7 +75,7 @@ def test_open_click_accept_and_take_back(call: Call, make_dataset: Any) -> None:
     assert shown.shape[:2] == (round(height * 96), round(width * 128))
     assert (answer["answer"], answer["answers"]) == (0, 3)
 
-    where = {"field": "boxes", "label_id": label.id}
+    where = {"field": "boxes", "label_id": label.id, "mark": said["labels"][0]["mark"]}
     done = call("reprompt_accept", dataset, sample.id, **CLICK, **where)
     assert (done["label_id"], done["undo"]) == (label.id, 1)
     assert done["sample"]["_id"] == sample.id
@@ -113,9 +113,14 @@ def test_a_label_is_corrected_from_its_own_mask(call: Call, make_dataset: Any) -
     assert more["added"] > 0
     assert more["removed"] == 0
     assert more["area"] == 24 * 32 + more["added"]
+    unseen = start | {"start": {**where, "mark": ""}}
+    assert (
+        "reload the page" in call("reprompt_accept", dataset, sample.id, **unseen, **where)["error"]
+    )
     call("reprompt_accept", dataset, sample.id, **start, **where)
     again = call("reprompt_accept", dataset, sample.id, **start, **where)
     assert "Somebody has changed this mask" in again["error"]
+    assert again["sample"]["_id"] == sample.id  # as it is now, to look at
     sample.reload()
     assert sample["boxes"].detections[0].area == more["area"]
     call("reprompt_undo", dataset, sample.id)
@@ -123,12 +128,54 @@ def test_a_label_is_corrected_from_its_own_mask(call: Call, make_dataset: Any) -
     assert sample["boxes"].detections[0].to_dict() == label.to_dict()
 
 
+def test_a_mask_made_anew_is_not_written_over_one_that_was_never_seen(
+    call: Call, make_dataset: Any
+) -> None:
+    dataset = make_dataset(1)
+    sample = dataset.first()
+    ann, bob = (opened(call, dataset, sample.id)["labels"][0] for _ in range(2))
+
+    def accept(seen: Any) -> dict[str, Any]:
+        where = {"field": "boxes", "label_id": seen["id"], "mark": seen["mark"]}
+        return call("reprompt_accept", dataset, sample.id, **CLICK, **where)
+
+    assert "error" not in accept(ann)
+    sample.reload()
+    written = sample["boxes"].detections[0].to_dict()
+    assert "Somebody has changed this mask" in accept(bob)["error"]
+    assert "reload the page" in accept(bob | {"mark": ""})["error"]
+    sample.reload()
+    assert sample["boxes"].detections[0].to_dict() == written
+    assert "error" not in accept(opened(call, dataset, sample.id)["labels"][0])
+
+
+def test_clicks_that_correct_one_label_are_not_written_to_another(
+    call: Call, make_dataset: Any
+) -> None:
+    dataset = make_dataset(1)
+    sample = dataset.first()
+    first = sample["boxes"].detections[0]
+    first.bounding_box, first.mask = [0, 0, 0.25, 0.25], np.ones((24, 32), bool)
+    sample.save()
+    _, other = opened(call, dataset, sample.id)["labels"]
+    start = {"start": {"field": "boxes", "label_id": first.id, "mark": ""}}
+    clicks = {**start, "points": [[0.26, 0.1, 1]], "box": None, "answer": None}
+    for label_id in (other["id"], ""):
+        where = {"field": "boxes", "label_id": label_id, "mark": other["mark"], "label": "new"}
+        refused = call("reprompt_accept", dataset, sample.id, **clicks, **where)
+        assert "Expected the label that the clicks correct" in refused["error"]
+    sample.reload()
+    assert not sample["boxes"].detections[1].has_mask
+
+
 def test_a_patch_is_its_sample(call: Call, make_dataset: Any) -> None:
     dataset = make_dataset(1)
     patches = dataset.to_patches("boxes")
     patch = patches.first()
-    assert opened(call, patches, patch.id)["state"] == "ready"
-    where = {"field": "boxes", "label_id": patch["boxes"].id}
+    said = opened(call, patches, patch.id)
+    assert said["state"] == "ready"
+    (mark,) = (one["mark"] for one in said["labels"] if one["id"] == patch["boxes"].id)
+    where = {"field": "boxes", "label_id": patch["boxes"].id, "mark": mark}
     call("reprompt_accept", patches, patch.id, **CLICK, **where)
     dataset.reload()
     assert dataset.first()["boxes"].detections[0].has_mask

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fiftyone_plugin.fields import REPROMPT_STORE
 from fiftyone_plugin.quality import LabelRef, purge, refs_of, remove_labels, restore
 from fiftyone_plugin.review import Corrections
 from fiftyone_plugin.runs import delete_run, open_run, work_on
@@ -102,7 +103,12 @@ def test_labels_removed_from_frames_come_back_with_their_masks_after_the_run_wen
     assert all(path.is_file() for path in named)
 
 
-def test_a_corrected_mask_can_be_taken_back_after_the_run_went_on(make_dataset, segmenter, config):
+@pytest.mark.parametrize("older", [False, True])
+def test_a_corrected_mask_can_be_taken_back_after_the_run_went_on(
+    make_dataset, segmenter, config, older
+):
+    from fiftyone.operators.store import ExecutionStore
+
     dataset = make_dataset(1)
     made(dataset, segmenter, config)
     sample = dataset.first()
@@ -111,6 +117,12 @@ def test_a_corrected_mask_can_be_taken_back_after_the_run_went_on(make_dataset, 
     refined = Refined(crop=crop, box=(1, 2, 6, 6), score=0.5, answer=0, answers=1)
     corrections = Corrections(dataset, sample.id)
     corrections.replace("masks", label.id, refined, (96, 128), "model")
+    if older:  # the record of a version that kept all steps of a sample in one
+        of_sample = ExecutionStore.create(f"{REPROMPT_STORE}/{sample.id}", dataset._doc.id)
+        (step,) = of_sample.list_keys()
+        of_all = ExecutionStore.create(REPROMPT_STORE, dataset._doc.id)
+        of_all.set(sample.id, of_sample.get(step))
+        of_sample.delete(step)
     made(dataset, segmenter, config)
     corrections.undo()
     assert len(paths(dataset)) == 2

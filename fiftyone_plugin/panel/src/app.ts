@@ -168,7 +168,17 @@ export function useShowField(): (field: string, looker: Looker | null) => Promis
   }, []);
 }
 
-/** Calls an operator of this plugin; rejects with a sentence. */
+/** A sentence that an operator refuses with, and what else it said. */
+export class Refusal extends Error {
+  constructor(
+    sentence: string,
+    readonly said: Record<string, unknown>,
+  ) {
+    super(sentence);
+  }
+}
+
+/** Calls an operator of this plugin; rejects with a sentence, a `Refusal` where it is Python's. */
 export type Call = (name: OperatorName, params: object) => Promise<Record<string, unknown>>;
 export type OperatorName =
   | "reprompt_open"
@@ -196,7 +206,7 @@ export function useCall(): Call {
             const said = (result ?? {}) as Record<string, unknown>;
             if (error) reject(new Error(errorMessage || "The server does not answer."));
             else if (typeof said["error"] === "string" && said["state"] === undefined)
-              reject(new Error(said["error"]));
+              reject(new Refusal(said["error"], said));
             else resolve(said);
           },
         });

@@ -75,9 +75,11 @@ export function Panel() {
 
   useShown(session, looker, overlay);
   const target = useTarget(session, selected);
-  const accept = React.useCallback(() => {
-    if (session?.acceptable) void session.accept(target.value);
-  }, [session, target.value]);
+  const problem = session ? otherShape(session, looker) : "";
+  const acceptable = !!session?.acceptable && !problem;
+  const accept = () => {
+    if (session?.acceptable && !otherShape(session, looker)) void session.accept(target.value);
+  };
   useKeys(session, overlay, accept, () => setOn(false));
 
   return (
@@ -89,8 +91,8 @@ export function Panel() {
       {session ? (
         <>
           {target.form}
-          <Status session={session} problem={otherShape(session, looker)} />
-          <Buttons session={session} accept={accept} />
+          <Status session={session} problem={problem} />
+          <Buttons session={session} acceptable={acceptable} accept={accept} />
           <p style={styles.help} data-cy="sam-reprompt-meaning">
             {target.meaning}
           </p>
@@ -168,8 +170,14 @@ function stateOf({ answer, preparation, prompts, settled, start }: Session): str
   return `${which}${sure}, ${answer.area} pixels.`;
 }
 
-function Buttons({ session, accept }: { session: Session; accept: () => void }) {
-  const { acceptable, answer, prompts, choices, settled, writing } = session;
+interface ButtonsProps {
+  session: Session;
+  acceptable: boolean;
+  accept: () => void;
+}
+
+function Buttons({ session, acceptable, accept }: ButtonsProps) {
+  const { answer, prompts, choices, settled, writing } = session;
   const button = (name: string, text: string, usable: boolean, act: () => void) => (
     <Button name={name} usable={usable && !writing} act={act}>
       {text}

@@ -1,5 +1,5 @@
 // What was said about one object of one sample, and what the model answers. No DOM, no React.
-import { pause, type Call, type OperatorName, type SampleDocument } from "./app";
+import { pause, Refusal, type Call, type OperatorName, type SampleDocument } from "./app";
 import type { RelativeBox } from "./geometry";
 
 export type Sign = 0 | 1;
@@ -28,6 +28,8 @@ export interface LabelChoice {
   label: string;
   box: RelativeBox;
   has_mask: boolean;
+  /** Names its box and mask as they are: what is written over must be what was looked at. */
+  mark: string;
 }
 
 export interface Choices {
@@ -42,6 +44,8 @@ export interface Target {
   field: string;
   label_id: string;
   label: string;
+  /** Of the label that is there; "" of a new one. */
+  mark: string;
 }
 
 /** The label whose mask the prompts correct. */
@@ -78,7 +82,12 @@ export class Session {
   private wanted = 0;
   private given = 0;
   private asking = false;
+  private accepting = false;
+  /** Whether opening the sample failed last; the next click tries it again. */
+  private unopened = false;
   private closed = false;
+  /** A sentence that stays to be seen until something else is said. */
+  private notice = "";
 
   constructor(
     private readonly call: Call,
@@ -114,19 +123,25 @@ export class Session {
         const { start } = this;
         if (start && !this.choices.labels.some(({ id }) => id === start.label_id)) this.begin(null);
         this.preparation = said["state"] as Preparation;
-        if (this.preparation === "failed") this.error = String(said["error"]);
+        this.unopened = this.preparation === "failed";
+        if (this.unopened) this.error = String(said["error"]);
         this.changed();
         if (this.preparation !== "preparing") return;
         await pause(POLL);
       }
     } catch (error) {
       this.preparation = "failed";
+      this.unopened = true;
       this.fail(error);
     }
   }
 
   close(): void {
     this.closed = true;
+    if (!this.accepting) this.keepDraft(); // else it is kept where it is not written
+  }
+
+  private keepDraft(): void {
     if (!this.prompts.length) return;
     drafts.set(this.sampleId, {
       prompts: this.prompts,
@@ -181,8 +196,13 @@ export class Session {
 
   /** Write the mask; what was said is forgotten only when it is written. */
   async accept(target: Target): Promise<void> {
+    if (this.writing) return;
     const start = this.start && { ...this.start, mark: this.answer?.mark ?? "" };
-    if (await this.write("reprompt_accept", { ...this.said(), start, ...target })) this.clear();
+    this.accepting = true;
+    const written = await this.write("reprompt_accept", { ...this.said(), start, ...target });
+    this.accepting = false;
+    if (written) this.clear();
+    else if (this.closed) this.keepDraft();
   }
 
   /** Take back what was accepted last. */
@@ -201,7 +221,10 @@ export class Session {
       return true;
     } catch (error) {
       this.fail(error);
-      void this.prepare(); // labels may have gone, and one step less may be left to take back
+      const changed = error instanceof Refusal ? error.said["sample"] : null;
+      if (changed) this.written(changed as SampleDocument, "");
+      await this.prepare(); // labels may have gone, and one step less may be left to take back
+      if (changed) void this.ask(sentence(error)); // of the label as it is now
       return false;
     } finally {
       this.writing = false;
@@ -209,7 +232,8 @@ export class Session {
     }
   }
 
-  private async ask(): Promise<void> {
+  private async ask(notice = ""): Promise<void> {
+    this.notice = notice;
     this.wanted += 1;
     this.changed();
     if (this.asking) return;
@@ -228,6 +252,7 @@ export class Session {
     if (this.prompts.length || this.start) {
       try {
         const said = await this.call("reprompt_click", this.named(this.said()));
+        this.hear(said);
         if (said["state"] === "preparing") return pause(POLL);
         if (said["state"] === "failed") error = String(said["error"]);
         else answer = said as unknown as Answer;
@@ -238,9 +263,18 @@ export class Session {
     if (this.closed || number !== this.wanted) return; // more was said meanwhile: ask for all of it
     this.given = number;
     this.answer = answer;
-    this.error = error;
+    this.error = error || this.notice;
     this.took = performance.now() - start;
     this.changed();
+  }
+
+  /** How far the picture is, as any answer says. */
+  private hear(said: Record<string, unknown>): void {
+    this.size = (said["size"] as [number, number] | undefined) ?? this.size;
+    this.preparation = said["state"] as Preparation;
+    if (!this.unopened || this.preparation !== "ready") return;
+    this.unopened = false;
+    void this.prepare(); // what to choose from
   }
 
   private said(): object {

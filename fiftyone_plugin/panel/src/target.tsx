@@ -34,8 +34,8 @@ export function useTarget(session: Session | null, selected: SelectedLabel[]) {
 
   const existing = find(chosen);
   const value: Target = existing
-    ? { field: existing.field, label_id: existing.id, label: existing.label }
-    : { field: field || (session?.choices.fields[0] ?? FIELD), label_id: NEW, label };
+    ? { field: existing.field, label_id: existing.id, label: existing.label, mark: existing.mark }
+    : { field: field || (session?.choices.fields[0] ?? FIELD), label_id: NEW, label, mark: "" };
   const form = session ? (
     <>
       <label style={styles.row}>
