@@ -14,6 +14,7 @@ from operating import execute, form
 from PIL import Image
 
 from fiftyone_plugin.errors import ReviewError
+from fiftyone_plugin.fields import REMOVED_STORE
 from fiftyone_plugin.quality import LabelRef, list_removals, purge, refs_of, remove_labels, restore
 from fiftyone_plugin.review import (
     Verdict,
@@ -141,6 +142,24 @@ def test_what_has_no_video_any_more_stays_among_the_removed(dataset: Any) -> Non
     assert (again.labels, again.kept, again.missing) == (0, 0, 2)
     assert purge(dataset, removal.removal_id).removed == 2
     assert list_removals(dataset) == []
+
+
+def test_a_record_of_before_frames_were_noted_comes_back_where_its_frame_is(dataset: Any) -> None:
+    from fiftyone.operators.store import ExecutionStore
+
+    refs = refs_of(dataset, FIELD)
+    removal = remove_labels(dataset, FIELD, [refs[0], refs[2]], reason="")
+    store = ExecutionStore.create(REMOVED_STORE, dataset._doc.id)
+    for key in (each for each in store.list_keys() if "/" in each):
+        part = store.get(key)
+        store.set(key, {name: part[name] for name in ("sample_id", "removed", "changed")})
+    sample = dataset.first()
+    del sample.frames[2]
+    sample.save()
+    restored = restore(dataset, removal.removal_id)
+    assert (restored.labels, restored.kept, restored.missing) == (1, 0, 1)
+    assert set(refs_of(dataset, FIELD)) == set(refs[2:])
+    assert [each.removed for each in list_removals(dataset)] == [1]
 
 
 def test_the_panel_shows_the_mask_in_its_frame(dataset: Any) -> None:
