@@ -1,6 +1,6 @@
 """One video: its objects followed, and the labels of its frames written before its own status."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,10 @@ from fiftyone_plugin.runs.frames import FrameDocuments, FrameWrite
 from fiftyone_plugin.runs.loading import Video
 from fiftyone_plugin.runs.marks import mark_of
 from fiftyone_plugin.runs.memory import Memory
+from fiftyone_plugin.runs.ranges import numbers_in, ranges_text
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.runs.spool import Spool, spooling
-from fiftyone_plugin.runs.unfound import Unfound, ranges_of
+from fiftyone_plugin.runs.unfound import Unfound
 from fiftyone_plugin.storage import fits_file, inline_bytes, room_for
 from fiftyone_plugin.values import AskedObject, MaskedObject, Status, UnansweredObject
 from sam_plugins import Progress
@@ -29,7 +30,8 @@ _BYTES = 8 << 20
 """What is written at once at most."""
 
 _RANGES_LENGTH = 2000
-"""Characters that say where one object was found, at most."""
+_RANGES_TOGETHER = 1 << 20
+"""Characters that say where one object was found, and all of a video, at most."""
 
 _NO_FRAME = "The video has no such frame that can be read: delete the label, or mend the file."
 
@@ -53,7 +55,7 @@ class FollowedVideo:
         self._samples, self._frames = Documents(dataset), FrameDocuments(dataset)
         self._unfound = Unfound()
         self._again: frozenset[tuple[str, int]] = frozenset()
-        self._found = {(a, b): frozenset(_numbers(c)) for a, b, c in item.memory.found}
+        self._found = {(a, b): frozenset(numbers_in(c)) for a, b, c in item.memory.found}
         self._objects = 0
 
     def work(
@@ -102,7 +104,7 @@ class FollowedVideo:
             if stop():
                 return None
             self._unfound.forget(spool.has)
-            memory = self._remembered(asked, [each for _, each in refused], spool)
+            memory = self._remembered(film, asked, [each for _, each in refused], spool)
             reason = self._unfound.text(_incomplete(film))
             if memory.unanswered and not self._unfound:
                 reason = joined([*item.memory.reason.splitlines(), *reason.splitlines()])
@@ -139,10 +141,15 @@ class FollowedVideo:
         }
         return {number: objects for number, objects in asked.items() if objects}
 
-    def _remembered(self, asked: Keys, refused: Sequence[UnansweredObject], spool: Spool) -> Memory:
-        """What is remembered of the video once its frames are written."""
+    def _remembered(
+        self, film: Film, asked: Keys, refused: Sequence[UnansweredObject], spool: Spool
+    ) -> Memory:
+        """What is remembered of the video once its frames are written.
+
+        Of a film that is not complete no object is: each may be on the frames that are missing.
+        """
         objects = [each for frame in asked.values() for each in frame]
-        missing = self._unfound.objects
+        missing = self._again if film.missing else self._unfound.objects
         in_vain = [
             UnansweredObject(prompt_id=each.prompt_id, reason="")
             for each in objects
@@ -154,13 +161,13 @@ class FollowedVideo:
             of_view=bool(self._run.shown),
             retry=self._item.retry,
         )
+        known = sorted(self._found.keys() | self._again)
+        length = min(_RANGES_LENGTH, _RANGES_TOGETHER // max(len(known), 1))
         found = []
-        for which in sorted(missing):
-            there = self._found.get(which, frozenset()).union(spool.where(which))
-            text = ",".join(f"{first}-{last}" for first, last in ranges_of(sorted(there)))
-            if len(text) <= _RANGES_LENGTH:
-                found.append((*which, text))
-        return replace(after, found=tuple(found))
+        for which in known:
+            there = self._found.get(which, frozenset()) | spool.where(which)
+            found.append((*which, ranges_text(there, length)))
+        return replace(after, found=tuple(each for each in found if each[2]))
 
     def _in(self, film: Film, asked: Keys) -> dict[int, Sequence[AskedObject]]:
         """What is asked by the place of its frame in the film; other frames cannot be asked."""
@@ -285,10 +292,3 @@ def _incomplete(film: Film) -> list[str]:
         f"Only {there} of {there + film.missing} frames can be read: the file is damaged or not "
         "complete. Put a whole one in its place and try again."
     ]
-
-
-def _numbers(ranges: str) -> Iterator[int]:
-    """The frames of "3-3,5-9"."""
-    for each in ranges.split(",") if ranges else ():
-        first, _, last = each.partition("-")
-        yield from range(int(first), int(last) + 1)
