@@ -10,7 +10,7 @@ from fiftyone_plugin.labels import Film, detection_of, identity, open_video, rea
 from fiftyone_plugin.masking import follow_video
 from fiftyone_plugin.runs.collection import Documents, SampleWrite
 from fiftyone_plugin.runs.documents import failed, joined
-from fiftyone_plugin.runs.frames import FrameDocuments, FrameWrite
+from fiftyone_plugin.runs.frames import FrameDocuments, FrameState, FrameWrite, Tracks, wanted
 from fiftyone_plugin.runs.loading import Video
 from fiftyone_plugin.runs.marks import mark_of
 from fiftyone_plugin.runs.memory import Memory
@@ -56,7 +56,7 @@ class FollowedVideo:
         self._unfound = Unfound()
         self._again: frozenset[tuple[str, int]] = frozenset()
         self._found = {(a, b): frozenset(numbers_in(c)) for a, b, c in item.memory.found}
-        self._objects = 0
+        self._objects = self._made = 0
 
     def work(
         self,
@@ -110,7 +110,7 @@ class FollowedVideo:
                 reason = joined([*item.memory.reason.splitlines(), *reason.splitlines()])
             if not spool.numbers and self._unfound:
                 return failed(self._id, self._before, reason, memory)
-            if not self._written(spool, stop):
+            if not self._written(spool, self._tracks(every), stop):
                 return None
         some = bool(self._objects) or self._before.status in (Status.DONE, Status.PARTIAL)
         status = Status.DONE if some else Status.NOTHING
@@ -122,7 +122,7 @@ class FollowedVideo:
             status=status,
             reason=reason,
             memory=memory,
-            objects=self._objects,
+            objects=self._made,
             size=len(reason),
         )
 
@@ -140,6 +140,20 @@ class FollowedVideo:
             for number, objects in every.items()
         }
         return {number: objects for number, objects in asked.items() if objects}
+
+    def _tracks(self, every: Keys) -> Tracks:
+        """What may become of labels that are there: those of a video that is finished stay."""
+        finished = self._before.status in (Status.DONE, Status.PARTIAL)
+        return Tracks(
+            who={
+                label_id: identity(each)
+                for objects in every.values()
+                for each in objects
+                for label_id in each.label_ids
+            },
+            found=self._found,
+            replaced=frozenset() if finished else self._again,
+        )
 
     def _remembered(
         self, film: Film, asked: Keys, refused: Sequence[UnansweredObject], spool: Spool
@@ -218,30 +232,31 @@ class FollowedVideo:
 
     # -- writing ------------------------------------------------------------------------------
 
-    def _written(self, spool: Spool, stop: Callable[[], bool]) -> bool:
+    def _written(self, spool: Spool, tracks: Tracks, stop: Callable[[], bool]) -> bool:
         """Write the frames, some at once; False where it was stopped."""
         alone = self._run.replaces and self._before.status is None
-        stale = self._frames.numbers(self._run, self._id, of_others=alone)
-        numbers = sorted({*spool.numbers, *stale})
-        for start in range(0, len(numbers), _FRAMES):
-            some = numbers[start : start + _FRAMES]
-            states = self._frames.states(self._run, self._id, some, self._again)
+        numbers = set(spool.numbers)
+        if alone or tracks.replaced:
+            numbers.update(self._frames.numbers(self._run, self._id, of_others=alone))
+        ordered = sorted(numbers)
+        for start in range(0, len(ordered), _FRAMES):
+            some = ordered[start : start + _FRAMES]
+            states = self._frames.states(self._run, self._id, some, tracks)
             batch: list[FrameWrite] = []
             size = 0
             for number in some:
-                before = states[number].size if number in states else 0
-                write = self._frame(spool, number, before)
+                write = self._frame(spool, number, states.get(number), tracks)
                 if batch and size + write.size > _BYTES:
-                    self._write(batch, alone)
+                    self._write(batch, tracks, alone)
                     batch, size = [], 0
                 batch.append(write)
                 size += write.size
-            self._write(batch, alone)
+            self._write(batch, tracks, alone)
             if stop():
                 return False
         return True
 
-    def _write(self, batch: list[FrameWrite], alone: bool) -> None:
+    def _write(self, batch: list[FrameWrite], tracks: Tracks, alone: bool) -> None:
         if not self._samples.registered(self._run):
             self._run.files.remove(self._run.files.present(self._id))
             raise RunError(
@@ -249,23 +264,22 @@ class FollowedVideo:
                 "it was worked on: start it again if its masks are wanted."
             )
         if self._samples.unchanged(self._run, self._id, self._before):
-            self._frames.write(
-                self._run,
-                self._id,
-                batch,
-                alone=alone,
-                again=self._again,
-                before=lambda number, which: number in self._found.get(which, ()),
-            )
+            self._frames.write(self._run, self._id, batch, tracks, alone=alone)
 
-    def _frame(self, spool: Spool, number: int, before: int) -> FrameWrite:
-        """The labels of a frame, whose document has `before` bytes; large masks become files."""
+    def _frame(
+        self, spool: Spool, number: int, state: FrameState | None, tracks: Tracks
+    ) -> FrameWrite:
+        """The labels that a frame is to get; large masks become files.
+
+        With the masks that stay, those in its document have no more bytes than they may.
+        """
         import bson
         from fiftyone.core.labels import Detection
 
-        labels = list(spool.labels(number))
+        labels = [dict(each) for each in wanted(list(spool.labels(number)), number, state, tracks)]
         crops = [Detection.from_dict(dict(each)).mask for each in labels]
-        room = room_for(before, self._run.config.max_inline_bytes)
+        before, there = (state.size, state.inline) if state is not None else (0, 0)
+        room = room_for(before, max(self._run.config.max_inline_bytes - there, 0))
         inline = inline_bytes(crops, room.inline) <= room.inline
         size = 0
         for label, crop in zip(labels, crops, strict=True):
@@ -281,6 +295,7 @@ class FollowedVideo:
                 f"{number}, found {size >> 10} KB in {len(labels)} labels: remove other fields of "
                 "the frame, or ask for fewer objects."
             )
+        self._made += len(labels)
         return FrameWrite(number, tuple(labels), size)
 
 

@@ -1,6 +1,7 @@
 """Numbers of frames as ranges, and as a text of bounded length."""
 
 from collections.abc import Collection, Iterator
+from itertools import pairwise
 
 __all__ = ["numbers_in", "ranges_of", "ranges_text"]
 
@@ -24,8 +25,7 @@ def ranges_text(numbers: Collection[int], length: int) -> str:
     """
     ranges = ranges_of(numbers)
     gaps = sorted(
-        (after[0] - before[1], place)
-        for place, (before, after) in enumerate(zip(ranges, ranges[1:], strict=False))
+        (after[0] - before[1], place) for place, (before, after) in enumerate(pairwise(ranges))
     )
     whole = sum(len(f"{first}-{last},") for first, last in ranges)
     widest = len(f"{ranges[-1][1]}-{ranges[-1][1]},") if ranges else 1
