@@ -1,6 +1,6 @@
 """One video: its objects followed, and the labels of its frames written before its own status."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +10,14 @@ from fiftyone_plugin.labels import Film, detection_of, identity, open_video, rea
 from fiftyone_plugin.masking import follow_video
 from fiftyone_plugin.runs.collection import Documents, SampleWrite
 from fiftyone_plugin.runs.documents import failed, joined
-from fiftyone_plugin.runs.frames import FrameDocuments, FrameWrite
+from fiftyone_plugin.runs.frames import FrameDocuments, FrameState, FrameWrite, Tracks, wanted
 from fiftyone_plugin.runs.loading import Video
 from fiftyone_plugin.runs.marks import mark_of
 from fiftyone_plugin.runs.memory import Memory
+from fiftyone_plugin.runs.ranges import numbers_in, ranges_text
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.runs.spool import Spool, spooling
-from fiftyone_plugin.runs.unfound import Unfound, ranges_of
+from fiftyone_plugin.runs.unfound import Unfound
 from fiftyone_plugin.storage import fits_file, inline_bytes, room_for
 from fiftyone_plugin.values import AskedObject, MaskedObject, Status, UnansweredObject
 from sam_plugins import Progress
@@ -29,7 +30,8 @@ _BYTES = 8 << 20
 """What is written at once at most."""
 
 _RANGES_LENGTH = 2000
-"""Characters that say where one object was found, at most."""
+_RANGES_TOGETHER = 1 << 20
+"""Characters that say where one object was found, and all of a video, at most."""
 
 _NO_FRAME = "The video has no such frame that can be read: delete the label, or mend the file."
 
@@ -53,8 +55,8 @@ class FollowedVideo:
         self._samples, self._frames = Documents(dataset), FrameDocuments(dataset)
         self._unfound = Unfound()
         self._again: frozenset[tuple[str, int]] = frozenset()
-        self._found = {(a, b): frozenset(_numbers(c)) for a, b, c in item.memory.found}
-        self._objects = 0
+        self._found = {(a, b): frozenset(numbers_in(c)) for a, b, c in item.memory.found}
+        self._objects = self._made = 0
 
     def work(
         self,
@@ -102,13 +104,13 @@ class FollowedVideo:
             if stop():
                 return None
             self._unfound.forget(spool.has)
-            memory = self._remembered(asked, [each for _, each in refused], spool)
+            memory = self._remembered(film, asked, [each for _, each in refused], spool)
             reason = self._unfound.text(_incomplete(film))
             if memory.unanswered and not self._unfound:
                 reason = joined([*item.memory.reason.splitlines(), *reason.splitlines()])
             if not spool.numbers and self._unfound:
                 return failed(self._id, self._before, reason, memory)
-            if not self._written(spool, stop):
+            if not self._written(spool, self._tracks(every), stop):
                 return None
         some = bool(self._objects) or self._before.status in (Status.DONE, Status.PARTIAL)
         status = Status.DONE if some else Status.NOTHING
@@ -120,7 +122,7 @@ class FollowedVideo:
             status=status,
             reason=reason,
             memory=memory,
-            objects=self._objects,
+            objects=self._made,
             size=len(reason),
         )
 
@@ -139,10 +141,29 @@ class FollowedVideo:
         }
         return {number: objects for number, objects in asked.items() if objects}
 
-    def _remembered(self, asked: Keys, refused: Sequence[UnansweredObject], spool: Spool) -> Memory:
-        """What is remembered of the video once its frames are written."""
+    def _tracks(self, every: Keys) -> Tracks:
+        """What may become of labels that are there: those of a video that is finished stay."""
+        finished = self._before.status in (Status.DONE, Status.PARTIAL)
+        return Tracks(
+            who={
+                label_id: identity(each)
+                for objects in every.values()
+                for each in objects
+                for label_id in each.label_ids
+            },
+            found=self._found,
+            replaced=frozenset() if finished else self._again,
+        )
+
+    def _remembered(
+        self, film: Film, asked: Keys, refused: Sequence[UnansweredObject], spool: Spool
+    ) -> Memory:
+        """What is remembered of the video once its frames are written.
+
+        Of a film that is not complete no object is: each may be on the frames that are missing.
+        """
         objects = [each for frame in asked.values() for each in frame]
-        missing = self._unfound.objects
+        missing = self._again if film.missing else self._unfound.objects
         in_vain = [
             UnansweredObject(prompt_id=each.prompt_id, reason="")
             for each in objects
@@ -154,13 +175,13 @@ class FollowedVideo:
             of_view=bool(self._run.shown),
             retry=self._item.retry,
         )
+        known = sorted(self._found.keys() | self._again)
+        length = min(_RANGES_LENGTH, _RANGES_TOGETHER // max(len(known), 1))
         found = []
-        for which in sorted(missing):
-            there = self._found.get(which, frozenset()).union(spool.where(which))
-            text = ",".join(f"{first}-{last}" for first, last in ranges_of(sorted(there)))
-            if len(text) <= _RANGES_LENGTH:
-                found.append((*which, text))
-        return replace(after, found=tuple(found))
+        for which in known:
+            there = self._found.get(which, frozenset()) | spool.where(which)
+            found.append((*which, ranges_text(there, length)))
+        return replace(after, found=tuple(each for each in found if each[2]))
 
     def _in(self, film: Film, asked: Keys) -> dict[int, Sequence[AskedObject]]:
         """What is asked by the place of its frame in the film; other frames cannot be asked."""
@@ -211,30 +232,31 @@ class FollowedVideo:
 
     # -- writing ------------------------------------------------------------------------------
 
-    def _written(self, spool: Spool, stop: Callable[[], bool]) -> bool:
+    def _written(self, spool: Spool, tracks: Tracks, stop: Callable[[], bool]) -> bool:
         """Write the frames, some at once; False where it was stopped."""
         alone = self._run.replaces and self._before.status is None
-        stale = self._frames.numbers(self._run, self._id, of_others=alone)
-        numbers = sorted({*spool.numbers, *stale})
-        for start in range(0, len(numbers), _FRAMES):
-            some = numbers[start : start + _FRAMES]
-            states = self._frames.states(self._run, self._id, some, self._again)
+        numbers = set(spool.numbers)
+        if alone or tracks.replaced:
+            numbers.update(self._frames.numbers(self._run, self._id, of_others=alone))
+        ordered = sorted(numbers)
+        for start in range(0, len(ordered), _FRAMES):
+            some = ordered[start : start + _FRAMES]
+            states = self._frames.states(self._run, self._id, some, tracks)
             batch: list[FrameWrite] = []
             size = 0
             for number in some:
-                before = states[number].size if number in states else 0
-                write = self._frame(spool, number, before)
+                write = self._frame(spool, number, states.get(number), tracks)
                 if batch and size + write.size > _BYTES:
-                    self._write(batch, alone)
+                    self._write(batch, tracks, alone)
                     batch, size = [], 0
                 batch.append(write)
                 size += write.size
-            self._write(batch, alone)
+            self._write(batch, tracks, alone)
             if stop():
                 return False
         return True
 
-    def _write(self, batch: list[FrameWrite], alone: bool) -> None:
+    def _write(self, batch: list[FrameWrite], tracks: Tracks, alone: bool) -> None:
         if not self._samples.registered(self._run):
             self._run.files.remove(self._run.files.present(self._id))
             raise RunError(
@@ -242,23 +264,22 @@ class FollowedVideo:
                 "it was worked on: start it again if its masks are wanted."
             )
         if self._samples.unchanged(self._run, self._id, self._before):
-            self._frames.write(
-                self._run,
-                self._id,
-                batch,
-                alone=alone,
-                again=self._again,
-                before=lambda number, which: number in self._found.get(which, ()),
-            )
+            self._frames.write(self._run, self._id, batch, tracks, alone=alone)
 
-    def _frame(self, spool: Spool, number: int, before: int) -> FrameWrite:
-        """The labels of a frame, whose document has `before` bytes; large masks become files."""
+    def _frame(
+        self, spool: Spool, number: int, state: FrameState | None, tracks: Tracks
+    ) -> FrameWrite:
+        """The labels that a frame is to get; large masks become files.
+
+        With the masks that stay, those in its document have no more bytes than they may.
+        """
         import bson
         from fiftyone.core.labels import Detection
 
-        labels = list(spool.labels(number))
+        labels = [dict(each) for each in wanted(list(spool.labels(number)), number, state, tracks)]
         crops = [Detection.from_dict(dict(each)).mask for each in labels]
-        room = room_for(before, self._run.config.max_inline_bytes)
+        before, there = (state.size, state.inline) if state is not None else (0, 0)
+        room = room_for(before, max(self._run.config.max_inline_bytes - there, 0))
         inline = inline_bytes(crops, room.inline) <= room.inline
         size = 0
         for label, crop in zip(labels, crops, strict=True):
@@ -274,6 +295,7 @@ class FollowedVideo:
                 f"{number}, found {size >> 10} KB in {len(labels)} labels: remove other fields of "
                 "the frame, or ask for fewer objects."
             )
+        self._made += len(labels)
         return FrameWrite(number, tuple(labels), size)
 
 
@@ -285,10 +307,3 @@ def _incomplete(film: Film) -> list[str]:
         f"Only {there} of {there + film.missing} frames can be read: the file is damaged or not "
         "complete. Put a whole one in its place and try again."
     ]
-
-
-def _numbers(ranges: str) -> Iterator[int]:
-    """The frames of "3-3,5-9"."""
-    for each in ranges.split(",") if ranges else ():
-        first, _, last = each.partition("-")
-        yield from range(int(first), int(last) + 1)

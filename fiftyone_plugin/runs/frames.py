@@ -5,19 +5,19 @@ some of the labels, and the same work writes the same labels again.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fiftyone_plugin.errors import SampleError
-from fiftyone_plugin.fields import RUN_ID, WRITTEN
+from fiftyone_plugin.fields import PROMPT_ID, RUN_ID, WRITTEN
 from fiftyone_plugin.runs.marks import edited, of_run, stays_or_mark
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.runs.stages import with_labels, without_labels
 
-__all__ = ["FrameDocuments", "FrameState", "FrameWrite"]
+__all__ = ["FrameDocuments", "FrameState", "FrameWrite", "Tracks", "wanted"]
 
 _OWN = ("_id", "_sample_id", "_dataset_id", "frame_number", "created_at", "last_modified_at")
 """What a frame's document holds that nobody has written anything to."""
@@ -27,6 +27,38 @@ _TOGETHER = 500
 
 _TRIES = 5
 """Times that frames are read again because somebody else has changed them meanwhile."""
+
+Which = tuple[str, Any]
+"""(label, index), which tells the objects of a video apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracks:
+    """What is asked of one video, and what may become of the labels that the run has there.
+
+    Parameters
+    ----------
+    who
+        By the id of a label that asks, its object as (label, index).
+    found
+        Frames that the run has written an object into before: where its label is gone, somebody has
+        taken it out, and it does not come back.
+    replaced
+        Objects whose labels are written anew, because the work on the video never came to its end.
+        Also of these, what somebody has edited or decided on stays.
+    """
+
+    who: Mapping[str, Which] = field(default_factory=dict)
+    found: Mapping[Which, Collection[int]] = field(default_factory=dict)
+    replaced: Collection[Which] = ()
+
+    def of(self, label: Mapping[str, Any]) -> set[Which]:
+        """The objects that a label of the run stands for: by its name, and by what asked for it.
+
+        Two only where somebody has given it another class or index.
+        """
+        asked = self.who.get(str(label.get(PROMPT_ID)))
+        return {_object(label)} | ({asked} if asked is not None else set())
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +70,20 @@ class FrameState:
     modified
         When it was last changed.
     size
-        Bytes of it.
+        Bytes of it, without the labels that may be replaced.
+    inline
+        Bytes of masks in it, of the run's labels that stay.
     marks
-        Of each label of the run, by its id: what the run wrote, or "" where it stays at any rate:
-        somebody has edited it or decided on it, or its object is not asked again.
+        Of each label of the run, by its id: what the run wrote, or "" where it stays at any rate.
     objects
-        (label, index) of all labels of the run.
+        The objects whose labels stay, as of `Tracks.of`.
     """
 
     modified: datetime | None
-    size: int
-    marks: Mapping[Any, str]
-    objects: frozenset[tuple[str, Any]]
+    size: int = 0
+    inline: int = 0
+    marks: Mapping[Any, str] = field(default_factory=dict)
+    objects: frozenset[Which] = frozenset()
 
     def kept(self, labels: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Ids of labels that stay as they are when the run writes others in their place.
@@ -89,11 +123,7 @@ class FrameDocuments:
     # -- reading ------------------------------------------------------------------------------
 
     def states(
-        self,
-        run: Run,
-        sample_id: str,
-        numbers: Sequence[int],
-        again: Collection[tuple[str, int]],
+        self, run: Run, sample_id: str, numbers: Sequence[int], tracks: Tracks
     ) -> dict[int, FrameState]:
         """The state of each of these frames that has a document.
 
@@ -101,8 +131,8 @@ class FrameDocuments:
         ----------
         run, sample_id, numbers
             Whose labels, in which frames.
-        again
-            (label, index) of the objects that are asked.
+        tracks
+            What is asked.
         """
         field = run.config.label_field
         query = {**_of(sample_id), "frame_number": {"$in": list(numbers)}}
@@ -115,15 +145,7 @@ class FrameDocuments:
         found = {}
         for each in self._collection.aggregate([{"$match": query}, {"$project": wanted}]):
             own = [label for label in _detections(each, field) if of_run(label, run.run_id)]
-            found[int(each["frame_number"])] = FrameState(
-                modified=each.get("last_modified_at"),
-                size=int(each["size"]),
-                marks={
-                    label["_id"]: stays_or_mark(label, run.files) if _object(label) in again else ""
-                    for label in own
-                },
-                objects=frozenset(map(_object, own)),
-            )
+            found[int(each["frame_number"])] = _state(run, each, own, tracks)
         return found
 
     def numbers(self, run: Run, sample_id: str, *, of_others: bool) -> list[int]:
@@ -172,10 +194,9 @@ class FrameDocuments:
         run: Run,
         sample_id: str,
         writes: Sequence[FrameWrite],
+        tracks: Tracks,
         *,
         alone: bool,
-        again: Collection[tuple[str, int]],
-        before: Callable[[int, tuple[str, Any]], bool],
     ) -> None:
         """Update frames, each in one step; those without a document get one.
 
@@ -188,13 +209,10 @@ class FrameDocuments:
             Who writes, and into which video.
         writes
             What; each frame once.
+        tracks
+            What is asked.
         alone
             Whether labels of others in the field go.
-        again
-            As of `states`.
-        before
-            Whether the run has written an object into a frame before: where its label is gone,
-            somebody has taken it out, and it does not come back.
 
         Raises
         ------
@@ -205,19 +223,17 @@ class FrameDocuments:
 
         for _ in range(_TRIES):
             self._add(run, sample_id, [each.number for each in writes if each.labels])
-            states = self.states(run, sample_id, [each.number for each in writes], again)
+            states = self.states(run, sample_id, [each.number for each in writes], tracks)
             now = _now()
             updates = []
             for each in writes:
                 if (state := states.get(each.number)) is None:
                     continue
                 kept = state.kept(each.labels)
-                labels = [
-                    label
-                    for label in each.labels
-                    if label["_id"] not in kept
-                    and (_object(label) in state.objects or not before(each.number, _object(label)))
-                ]
+                new = wanted(each.labels, each.number, state, tracks)
+                labels = [label for label in new if label["_id"] not in kept]
+                if not labels and not alone and len(kept) == len(state.marks):
+                    continue
                 value = with_labels(run, labels, kept, alone=alone)
                 query = {
                     **_of(sample_id),
@@ -305,6 +321,52 @@ class FrameDocuments:
             Frame._reset_docs_by_frame_id(self._collection.name, ids)
 
 
+def wanted(
+    labels: Sequence[Mapping[str, Any]], number: int, state: FrameState | None, tracks: Tracks
+) -> list[Mapping[str, Any]]:
+    """The labels that a frame is to get: none of an object that has one there, or had one.
+
+    Parameters
+    ----------
+    labels
+        Detections as dicts: what was found.
+    number, state
+        The frame; None where it has no document.
+    tracks
+        What is asked.
+    """
+    there = state.objects if state is not None else frozenset()
+    return [
+        label
+        for label in labels
+        if (which := _object(label)) not in there and number not in tracks.found.get(which, ())
+    ]
+
+
+def _state(
+    run: Run, frame: Mapping[str, Any], own: Sequence[Mapping[str, Any]], tracks: Tracks
+) -> FrameState:
+    import bson
+
+    marks, objects = {}, set[Which]()
+    size, inline = int(frame["size"]), 0
+    for label in own:
+        mark = stays_or_mark(label, run.files) if _object(label) in tracks.replaced else ""
+        marks[label["_id"]] = mark
+        if mark:
+            size -= len(bson.encode(label))
+        else:
+            objects |= tracks.of(label)
+            inline += len(label.get("mask") or b"")
+    return FrameState(
+        modified=frame.get("last_modified_at"),
+        size=size,
+        inline=inline,
+        marks=marks,
+        objects=frozenset(objects),
+    )
+
+
 def _of(sample_id: str) -> dict[str, Any]:
     from bson import ObjectId
 
@@ -318,8 +380,7 @@ def _frame_id(run: Run, sample_id: str, number: int) -> Any:
     return ObjectId(hashlib.sha256(content.encode()).hexdigest()[:24])
 
 
-def _object(label: Mapping[str, Any]) -> tuple[str, Any]:
-    """(label, index), which tells the objects of a video apart."""
+def _object(label: Mapping[str, Any]) -> Which:
     return str(label.get("label")), label.get("index")
 
 

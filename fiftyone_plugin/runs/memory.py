@@ -22,8 +22,8 @@ class Memory:
         Ids of the labels that have asked with and without success. Labels of the run say that
         theirs was answered, also where nothing was remembered.
     found
-        Of a video, (label, index, frames) of objects that are to be asked again: where they were
-        found, as "3,5-9".
+        Of a video, (label, index, frames) of the objects that were asked: where they were found,
+        as "3-3,5-9".
     of_view
         Whether the sample may hold labels that were never asked because a view hid them.
     labels

@@ -1,7 +1,7 @@
 """The labels of a video while it is followed: on disk, since they come in another order."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -31,6 +31,7 @@ class Spool:
         self._file = file
         self._end = 0
         self._places: dict[int, list[tuple[int, int, tuple[str, int]]]] = {}
+        self._frames: dict[tuple[str, int], set[int]] = {}
 
     def add(self, number: int, identity: tuple[str, int], label: Mapping[str, Any]) -> None:
         """Keep a Detection, as a dict that MongoDB takes, of one object on one frame."""
@@ -40,15 +41,16 @@ class Spool:
         self._file.seek(self._end)
         self._file.write(data)
         self._places.setdefault(number, []).append((self._end, len(data), identity))
+        self._frames.setdefault(identity, set()).add(number)
         self._end += len(data)
 
     def has(self, number: int, identity: tuple[str, int]) -> bool:
         """Whether an object was found on a frame."""
-        return any(each[2] == identity for each in self._places.get(number, ()))
+        return number in self.where(identity)
 
-    def where(self, identity: tuple[str, int]) -> list[int]:
+    def where(self, identity: tuple[str, int]) -> Set[int]:
         """Frames on which an object was found."""
-        return [number for number in self._places if self.has(number, identity)]
+        return self._frames.get(identity, frozenset())
 
     @property
     def numbers(self) -> list[int]:

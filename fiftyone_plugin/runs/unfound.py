@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from fiftyone_plugin.runs.documents import REASONS, joined
+from fiftyone_plugin.runs.ranges import ranges_of
 
-__all__ = ["Unfound", "ranges_of"]
+__all__ = ["Unfound"]
 
 _KEPT = 2 * REASONS
 """Reasons that are kept in memory."""
@@ -74,17 +75,6 @@ class Unfound:
 def _name(which: Which) -> str:
     label, index = which
     return f"{label} {index}" if label != str(None) else f"object {index}"
-
-
-def ranges_of(numbers: Sequence[int]) -> list[list[int]]:
-    """[first, last] of each run of numbers."""
-    ranges: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    return ranges
 
 
 def _ranges(numbers: Sequence[int]) -> str:
