@@ -194,7 +194,7 @@ def command(settings: Settings, *words: str, **more: str) -> "subprocess.Popen[s
 def run(settings: Settings, *words: str) -> str:
     """What a command writes to standard output; it has to succeed."""
     program = command(settings, *words)
-    said, noted = program.communicate(timeout=240)
+    said, noted = program.communicate(timeout=480)
     assert program.returncode == 0, f"{said}\n{noted}"
     return said
 

@@ -52,6 +52,7 @@ def test_boxes_of_annotators_and_of_a_detector_become_masks(
     assert predictions(real_programs, project) == found
 
 
+@pytest.mark.timeout(1200)
 def test_prelabelling_killed_in_the_middle(
     backend: Any, real_programs: RealPrograms, tmp_path: Path
 ) -> None:
@@ -76,6 +77,7 @@ def test_prelabelling_killed_in_the_middle(
             api.until(
                 lambda: any(path == "/3.png" for path, _ in files.asked) or killed.poll(),
                 "the fourth picture",
+                300,
             )
             assert killed.poll() is None
         finally:
