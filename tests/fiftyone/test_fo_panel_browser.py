@@ -153,7 +153,7 @@ def test_a_chosen_label_gets_another_mask_and_keeps_the_rest(
     hands.page.mouse.click(x + (28 - 43) * scale, y + (246 - 33) * scale)
     hands.switch()
     chosen = hands.page.locator("[data-cy=sam-reprompt-target]")
-    assert chosen.input_value() == before.id
+    hands.wait_for(lambda: chosen.input_value() == before.id)
     hands.press("anew")
     hands.click(hands.find(GREEN) or hands.middle())
     hands.answer(lambda: hands.page.keyboard.press("Enter"), "reprompt_accept")
