@@ -151,15 +151,18 @@ class Documents:
     def memories(self, ids: Sequence[str], run: Run) -> dict[str, Memory]:
         """What the run remembers of each sample that it has written."""
         field = run.config.label_field
-        asked, reason, owner = asked_field(field), reason_field(field), run_field(field)
-        wanted = {f"{field}.detections.{name}": 1 for name in ("_id", PROMPT_ID, RUN_ID)}
+        asked, owner = asked_field(field), run_field(field)
+        wanted: dict[str, Any] = {
+            f"{field}.detections.{name}": 1 for name in ("_id", PROMPT_ID, RUN_ID)
+        }
         query = {"_id": {"$in": _object_ids(ids)}, owner: run.run_id}
-        found = self._collection.find(query, {**wanted, asked: 1, reason: 1})
+        wanted["inline"] = _inline(run)
+        found = self._collection.find(query, {**wanted, asked: 1})
         return {
             str(each["_id"]): remembered(
                 each.get(asked),
-                each.get(reason),
                 [label for label in _detections(each, field) if of_run(label, run.run_id)],
+                int(each["inline"]),
             )
             for each in found
         }
@@ -287,6 +290,15 @@ def _object_ids(ids: Iterable[str]) -> list[Any]:
 def _detections(document: Mapping[str, Any] | None, field: str) -> list[Mapping[str, Any]]:
     value = (document or {}).get(field) or {}
     return list(value.get("detections") or ())
+
+
+def _inline(run: Run) -> dict[str, Any]:
+    """Bytes of masks in a document, of the labels of a run."""
+    mine = {"$eq": [f"$$this.{RUN_ID}", run.run_id]}
+    inline = {"$eq": [{"$type": "$$this.mask"}, "binData"]}
+    size = {"$cond": [{"$and": [mine, inline]}, {"$binarySize": "$$this.mask"}, 0]}
+    labels = {"$ifNull": [f"${run.config.label_field}.detections", []]}
+    return {"$sum": {"$map": {"input": labels, "in": size}}}
 
 
 def _removal(run: Run, label_ids: Sequence[Any], now: datetime) -> list[dict[str, Any]]:

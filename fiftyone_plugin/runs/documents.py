@@ -1,7 +1,6 @@
 """An answer as what is written into a sample's document, and the files beside it."""
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from fiftyone_plugin.errors import SampleError
@@ -11,17 +10,12 @@ from fiftyone_plugin.runs.collection import SampleState, SampleWrite
 from fiftyone_plugin.runs.loading import Read
 from fiftyone_plugin.runs.marks import mark_of
 from fiftyone_plugin.runs.memory import Memory
+from fiftyone_plugin.runs.reasons import reasons_of, shortened, text_of
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.storage import fits_file, inline_bytes, room_for
-from fiftyone_plugin.values import SampleAnswer, Status, UnansweredObject
+from fiftyone_plugin.values import SampleAnswer, Status
 
-__all__ = ["REASONS", "answered", "failed", "joined"]
-
-REASONS = 20
-"""Sentences that the reason field holds at most; more are counted."""
-
-_SENTENCE = 500
-"""Characters of one."""
+__all__ = ["answered", "failed", "status_after"]
 
 
 def failed(
@@ -29,11 +23,12 @@ def failed(
 ) -> SampleWrite:
     """What is written where nothing could be asked.
 
-    Labels stay as they are, so a sample with some masks, tried again in vain, keeps them.
+    Labels stay as they are, so a sample with some masks, tried again in vain, keeps them. `reason`
+    is what an error says, or where there is a `memory`, what that says.
     """
     had_masks = before.status in (Status.PARTIAL, Status.DONE)
     status = Status.PARTIAL if had_masks else Status.FAILED
-    text = _shortened(reason)
+    text = shortened(reason) if memory is None else reason
     return SampleWrite(
         sample_id=sample_id,
         before=before,
@@ -58,16 +53,17 @@ def answered(run: Run, item: Read, answer: SampleAnswer) -> SampleWrite:
     """
     sample_id, before = item.sample_id, item.before
     memory = item.memory.after(
-        item.asked, answer.unanswered, of_view=item.of_view, retry=item.retry
+        item.asked,
+        answer.unanswered,
+        reasons_of(answer.unanswered),
+        of_view=item.of_view,
+        retry=item.retry,
     )
-    reason = _reason(answer.unanswered)
-    now = {label_id for each in item.asked for label_id in each.label_ids}
-    if memory.unanswered - now - {each.prompt_id for each in answer.unanswered}:
-        reason = joined([*item.memory.reason.splitlines(), *reason.splitlines()])
-    status = _status(before, answer, memory)
+    reason = text_of(memory.reasons, counted=True)
+    status = status_after(before, bool(answer.objects), memory)
     if status is Status.FAILED:
         return failed(sample_id, before, reason, memory)
-    room = room_for(before.size, run.config.max_inline_bytes)
+    room = room_for(before.size, max(run.config.max_inline_bytes - item.memory.inline, 0))
     crops = [each.crop for each in answer.objects]
     inline = inline_bytes(crops, room.inline) <= room.inline
     labels, files = [], []
@@ -116,9 +112,9 @@ def answered(run: Run, item: Read, answer: SampleAnswer) -> SampleWrite:
     )
 
 
-def _status(before: SampleState, answer: SampleAnswer, memory: Memory) -> Status:
-    """What becomes of a sample, with what it had before."""
-    some = bool(answer.objects) or before.status in (Status.DONE, Status.PARTIAL)
+def status_after(before: SampleState, found: bool, memory: Memory) -> Status:
+    """What becomes of a sample, with what it had before and whether anything was found now."""
+    some = found or before.status in (Status.DONE, Status.PARTIAL)
     if memory.unanswered:
         return Status.PARTIAL if some else Status.FAILED
     return Status.DONE if some else Status.NOTHING
@@ -128,23 +124,3 @@ def _size(label: dict[str, Any]) -> int:
     import bson
 
     return len(bson.encode(label))
-
-
-def _reason(unanswered: Sequence[UnansweredObject]) -> str:
-    """One sentence per object; equal ones once, with their number."""
-    counts: dict[str, int] = {}
-    for each in unanswered:
-        text = _shortened(each.reason)
-        counts[text] = counts.get(text, 0) + 1
-    return joined([text if n == 1 else f"{text} ({n} objects)" for text, n in counts.items()])
-
-
-def joined(sentences: Sequence[str]) -> str:
-    """Sentences as the reason field holds them: not too many, and none too long."""
-    said = [_shortened(text) for text in sentences[:REASONS]]
-    more = len(sentences) - REASONS
-    return "\n".join(said + ([f"... and {more} more reasons"] if more > 0 else []))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SENTENCE else text[: _SENTENCE - 4] + " ..."

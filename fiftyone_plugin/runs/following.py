@@ -1,6 +1,6 @@
 """One video: its objects followed, and the labels of its frames written before its own status."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +9,13 @@ from fiftyone_plugin.fields import PROMPT_ID, WRITTEN
 from fiftyone_plugin.labels import Film, detection_of, identity, open_video, read_keys
 from fiftyone_plugin.masking import follow_video
 from fiftyone_plugin.runs.collection import Documents, SampleWrite
-from fiftyone_plugin.runs.documents import failed, joined
+from fiftyone_plugin.runs.documents import failed, status_after
 from fiftyone_plugin.runs.frames import FrameDocuments, FrameState, FrameWrite, Tracks, wanted
 from fiftyone_plugin.runs.loading import Video
 from fiftyone_plugin.runs.marks import mark_of
 from fiftyone_plugin.runs.memory import Memory
 from fiftyone_plugin.runs.ranges import numbers_in, ranges_text
+from fiftyone_plugin.runs.reasons import Reason, text_of
 from fiftyone_plugin.runs.records import Run
 from fiftyone_plugin.runs.spool import Spool, spooling
 from fiftyone_plugin.runs.unfound import Unfound
@@ -97,7 +98,7 @@ class FollowedVideo:
                 if memory.is_open((each.prompt_id,), retry=item.retry)
             ]
             for number, each in refused:
-                self._unfound.add(number, None, each.reason)
+                self._unfound.add(number, None, each.prompt_id, each.reason)
             asked = self._open(every)
             keys = self._in(film, asked)
             self._follow(segmenter, film, keys, spool, progress, stop)
@@ -105,17 +106,12 @@ class FollowedVideo:
                 return None
             self._unfound.forget(spool.has)
             memory = self._remembered(film, asked, [each for _, each in refused], spool)
-            reason = self._unfound.text(_incomplete(film))
-            if memory.unanswered and not self._unfound:
-                reason = joined([*item.memory.reason.splitlines(), *reason.splitlines()])
-            if not spool.numbers and self._unfound:
+            reason = text_of(memory.reasons, counted=False)
+            status = status_after(self._before, bool(self._objects), memory)
+            if status is Status.FAILED:
                 return failed(self._id, self._before, reason, memory)
             if not self._written(spool, self._tracks(every), stop):
                 return None
-        some = bool(self._objects) or self._before.status in (Status.DONE, Status.PARTIAL)
-        status = Status.DONE if some else Status.NOTHING
-        if reason and some:
-            status = Status.PARTIAL
         return SampleWrite(
             sample_id=self._id,
             before=self._before,
@@ -169,9 +165,13 @@ class FollowedVideo:
             for each in objects
             if identity(each) in missing
         ]
+        labels = {which: set[str]() for which in self._again}
+        for each in objects:
+            labels[identity(each)].update(each.label_ids)
         after = self._item.memory.after(
             objects,
             [*refused, *in_vain],
+            [*_incomplete(film, labels), *self._unfound.reasons(labels)],
             of_view=bool(self._run.shown),
             retry=self._item.retry,
         )
@@ -188,7 +188,7 @@ class FollowedVideo:
         places = {number: place for place, number in enumerate(film.numbers)}
         for number in sorted(asked.keys() - places.keys()):
             for each in asked[number]:
-                self._unfound.add(number, identity(each), _NO_FRAME)
+                self._unfound.add(number, identity(each), each.prompt_id, _NO_FRAME)
         return {places[number]: asked[number] for number in asked if number in places}
 
     def _follow(
@@ -213,7 +213,7 @@ class FollowedVideo:
         for place, outcome in outcomes:
             number = film.numbers[place]
             if isinstance(outcome, UnansweredObject):
-                self._unfound.add(number, who[outcome.prompt_id], outcome.reason)
+                self._unfound.add(number, who[outcome.prompt_id], outcome.prompt_id, outcome.reason)
             elif outcome.asked is not None:
                 which = identity(outcome.asked)
                 spool.add(number, which, self._label(number, which[1], outcome, film))
@@ -299,11 +299,13 @@ class FollowedVideo:
         return FrameWrite(number, tuple(labels), size)
 
 
-def _incomplete(film: Film) -> list[str]:
-    if not film.missing:
+def _incomplete(film: Film, labels: Mapping[Any, Collection[str]]) -> list[Reason]:
+    """What is said of the labels of all objects where frames of the film are missing."""
+    if not film.missing or not labels:
         return []
     there = film.source.shape[0]
-    return [
+    sentence = (
         f"Only {there} of {there + film.missing} frames can be read: the file is damaged or not "
         "complete. Put a whole one in its place and try again."
-    ]
+    )
+    return [Reason(sentence, frozenset().union(*labels.values()))]

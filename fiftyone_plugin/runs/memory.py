@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fiftyone_plugin.runs.reasons import Reason, about, bounded
 from fiftyone_plugin.values import AskedObject, UnansweredObject
 
 __all__ = ["NEVER", "Memory", "remembered"]
@@ -26,18 +27,20 @@ class Memory:
         as "3-3,5-9".
     of_view
         Whether the sample may hold labels that were never asked because a view hid them.
-    labels
-        Ids of the run's labels in the sample: they stay as they are.
-    reason
-        What the reason field says.
+    reasons
+        Why labels have asked in vain, at most `REASONS` and one that counts the others.
+    labels, inline
+        Ids of the run's labels in the sample, which stay as they are, and bytes of their masks in
+        its document.
     """
 
     answered: frozenset[str] = frozenset()
     unanswered: frozenset[str] = frozenset()
     found: tuple[tuple[str, int, str], ...] = ()
     of_view: bool = False
+    reasons: tuple[Reason, ...] = ()
     labels: tuple[Any, ...] = ()
-    reason: str = ""
+    inline: int = 0
 
     def is_open(self, label_ids: Collection[str], *, retry: bool) -> bool:
         """Whether an object of these labels is to be asked: never before, or in vain and again."""
@@ -53,22 +56,31 @@ class Memory:
         self,
         asked: Iterable[AskedObject],
         unanswered: Iterable[UnansweredObject],
+        reasons: Iterable[Reason],
         *,
         of_view: bool,
         retry: bool,
     ) -> "Memory":
-        """What is remembered once these were asked, and some of them in vain.
+        """What is remembered once these were asked, and some of them in vain, for these reasons.
 
         What was not answered before and is not asked now stays unanswered; except where everything
         was to be asked again: such labels are gone.
         """
         in_vain = {each.prompt_id for each in unanswered}
+        now = set(in_vain)
         answered: set[str] = set(self.answered)
         for each in asked:
+            now.update(each.label_ids)
             (in_vain if each.prompt_id in in_vain else answered).update(each.label_ids)
         if of_view or not retry:
             in_vain |= self.unanswered - answered
-        return Memory(answered=frozenset(answered), unanswered=frozenset(in_vain), of_view=of_view)
+        before = about(self.reasons, in_vain - now)
+        return Memory(
+            answered=frozenset(answered),
+            unanswered=frozenset(in_vain),
+            reasons=bounded([*before, *reasons]),
+            of_view=of_view,
+        )
 
     def to_mongo(self) -> dict[str, Any] | None:
         """As a sample's document holds it; None where nothing is left to ask."""
@@ -78,6 +90,7 @@ class Memory:
             "answered": sorted(self.answered),
             "unanswered": sorted(self.unanswered),
             "found": [list(each) for each in self.found],
+            "reasons": [[each.sentence, sorted(each.label_ids)] for each in self.reasons],
             "of_view": self.of_view,
         }
 
@@ -87,7 +100,7 @@ NEVER = Memory()
 
 
 def remembered(
-    value: Mapping[str, Any] | None, reason: str | None, labels: Iterable[Mapping[str, Any]]
+    value: Mapping[str, Any] | None, labels: Iterable[Mapping[str, Any]], inline: int = 0
 ) -> Memory:
     """What a document says.
 
@@ -95,19 +108,21 @@ def remembered(
     ----------
     value
         As `Memory.to_mongo` gave it; None also of a run of a version that remembered nothing.
-    reason
-        Of the reason field.
     labels
         The run's own labels with their ids and prompt ids.
+    inline
+        Bytes of their masks in the document.
     """
     value = value or {}
     labels = list(labels)
     there = {str(each["prompt_id"]) for each in labels if each.get("prompt_id")}
+    reasons = [Reason(str(a), frozenset(map(str, b))) for a, b in value.get("reasons") or ()]
     return Memory(
         answered=frozenset(value.get("answered") or ()) | there,
         unanswered=frozenset(value.get("unanswered") or ()) - there,
         found=tuple((str(a), int(b), str(c)) for a, b, c in value.get("found") or ()),
         of_view=bool(value.get("of_view")),
+        reasons=tuple(reasons),
         labels=tuple(each["_id"] for each in labels),
-        reason=reason or "",
+        inline=inline,
     )

@@ -1,9 +1,9 @@
 """What was not found in a video, and on which frames, in few sentences."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from fiftyone_plugin.runs.documents import REASONS, joined
 from fiftyone_plugin.runs.ranges import ranges_of
+from fiftyone_plugin.runs.reasons import REASONS, Reason
 
 __all__ = ["Unfound"]
 
@@ -21,10 +21,11 @@ class Unfound:
 
     def __init__(self) -> None:
         self._frames: dict[tuple[Which | None, str], list[int]] = {}
-        self._more = 0
+        self._labels: dict[tuple[Which | None, str], set[str]] = {}
         self._others: set[Which] = set()
+        self._other_labels: set[str] = set()
 
-    def add(self, number: int, which: Which | None, reason: str) -> None:
+    def add(self, number: int, which: Which | None, prompt_id: str, reason: str) -> None:
         """Note one.
 
         Parameters
@@ -33,14 +34,17 @@ class Unfound:
             The frame.
         which
             Label and index of the object, where they are known.
+        prompt_id
+            Id of the label that asked.
         reason
             A sentence.
         """
         key = (which, reason)
         if key in self._frames or len(self._frames) < _KEPT:
             self._frames.setdefault(key, []).append(number)
+            self._labels.setdefault(key, set()).add(prompt_id)
         else:
-            self._more += 1
+            self._other_labels.add(prompt_id)
             self._others.update(() if which is None else (which,))
 
     def forget(self, found: Callable[[int, Which], bool]) -> None:
@@ -60,16 +64,15 @@ class Unfound:
         """Objects that are missing on a frame; of those that are only counted, all."""
         return frozenset(self._others.union(which for which, _ in self._frames if which))
 
-    def __bool__(self) -> bool:
-        return bool(self._frames)
-
-    def text(self, first: Sequence[str] = ()) -> str:
-        """All of it, as the reason field holds it; `first` comes before."""
-        sentences = list(first)
+    def reasons(self, labels: Mapping[Which, Collection[str]]) -> list[Reason]:
+        """All of it; each sentence is about all `labels` of its object, where that is known."""
+        said = []
         for (which, reason), numbers in self._frames.items():
             who = f", {_name(which)}" if which is not None else ""
-            sentences.append(f"{_ranges(numbers)}{who}: {reason}")
-        return joined(sentences + [""] * self._more)
+            ids = self._labels[which, reason].union(labels.get(which, ()) if which else ())
+            said.append(Reason(f"{_ranges(numbers)}{who}: {reason}", frozenset(ids)))
+        others = self._other_labels.union(*(labels.get(each, ()) for each in self._others))
+        return said + ([Reason("", frozenset(others))] if others else [])
 
 
 def _name(which: Which) -> str:

@@ -1,11 +1,14 @@
 """What a run remembers of a sample: what was answered is not asked again, nor does it come back."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fiftyone_plugin.fields import asked_field
+from fiftyone_plugin.labels import shown_by
 from fiftyone_plugin.runs import find_run, open_run, work_on
+from fiftyone_plugin.runs.reasons import REASONS, Reason, about, bounded, text_of
 from fiftyone_plugin.values import Mode, RunConfig
 
 CONFIG = RunConfig(mode=Mode.PROMPTS, label_field="masks", box_field="boxes")
@@ -222,3 +225,74 @@ def test_a_patch_that_was_searched_is_not_searched_again(
     assert searched == [first, second, second]
     sample.reload()
     assert {e.id for e in sample.masks.detections if e.prompt_id == first} == there - {min(there)}
+
+
+def test_why_prompts_have_no_mask_is_said_once_and_no_longer_than_it_is_true(
+    make_dataset, segmenter, fiftyone_here
+):
+    fo = fiftyone_here
+    dataset = make_dataset(1, boxes=1)
+    sample = dataset.first()
+    for tag in "ab":
+        sample.boxes.detections.append(
+            fo.Detection(label="x", bounding_box=OUTSIDE, tags=[tag, "bad"])
+        )
+    sample.boxes.detections[0].tags.append("a")
+    sample.save()
+
+    def over(tag, **options):
+        shown = shown_by(dataset.select_labels(tags=tag, fields="boxes"), CONFIG)
+        run = open_run(dataset, CONFIG, segmenter.info.model_id, shown=shown)
+        report = work_on(dataset, run, [sample.id], segmenter, **options)
+        sample.reload()
+        return report
+
+    over("a")
+    alone = sample.masks_reason
+    assert "lies outside the picture" in alone
+    for retry in (False, True, True):
+        assert over("b", retry=retry).partial == 1
+        assert sample.masks_reason == f"{alone} (2 objects)"
+    sample.boxes.detections[1].bounding_box = INSIDE
+    sample.save()
+    assert over("a", retry=True).partial == 1
+    assert sample.masks_reason == alone
+    sample.boxes.detections[2].bounding_box = INSIDE
+    sample.save()
+    assert over("bad", retry=True).done == 1
+    assert sample.masks_reason is None
+
+
+def test_reasons_beyond_those_that_are_kept_are_counted():
+    many = [Reason(f"reason {n} " + "long " * 200, frozenset({str(n)})) for n in range(50)]
+    kept = bounded([*many, many[0], Reason("", frozenset({"more"}))])
+    lines = text_of(kept, counted=True).splitlines()
+    assert len(kept) == len(lines) == REASONS + 1
+    assert max(map(len, lines)) <= 500
+    assert lines[-1] == "... and more reasons, of 31 prompts"
+    assert bounded(kept) == kept
+    assert text_of(about(kept, {"3"}), counted=True) == lines[3]
+
+
+def test_masks_that_stay_count_for_what_the_database_holds(
+    make_dataset, segmenter, fiftyone_here, tmp_path
+):
+    """Two masks are all that a document may hold: the third, of a retry, is a file."""
+    dataset = make_dataset(1, boxes=2)
+    sample = dataset.first()
+    sample.boxes.detections.append(fiftyone_here.Detection(label="x", bounding_box=OUTSIDE))
+    sample.save()
+    most = 0
+    for field in ("first", "masks"):
+        config = replace(CONFIG, label_field=field, folder=str(tmp_path / field))
+        config = replace(config, max_inline_bytes=most or 1 << 20)
+        run = open_run(dataset, config, segmenter.info.model_id)
+        work_on(dataset, run, [sample.id], segmenter)
+        (document,) = dataset._sample_collection.find({})
+        labels = document[field]["detections"]
+        assert not any(each.get("mask_path") for each in labels)
+        most = sum(len(each["mask"]) for each in labels)
+    sample.reload()
+    mend(sample)
+    assert work_on(dataset, run, [sample.id], segmenter, retry=True).done == 1
+    assert [bool(each.mask_path) for each in sample.masks.detections] == [False, False, True]

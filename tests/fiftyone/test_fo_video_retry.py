@@ -224,3 +224,40 @@ def test_masks_that_stay_count_for_what_the_database_holds(
     assert len(there(sample, 2)) == FRAMES
     assert all(mask(sample, n, 2).mask_path for n in there(sample, 2))
     assert not any(mask(sample, n).mask_path for n in there(sample, 1))
+
+
+# -- what is said ----------------------------------------------------------------------------------
+
+
+def over(dataset: Any, segmenter: Any, tag: str, **options: Any) -> Any:
+    """The run, over a view that shows the boxes with a tag alone."""
+    shown = shown_by(dataset.select_labels(tags=tag, fields="frames.boxes"), CONFIG)
+    run = open_run(dataset, CONFIG, segmenter.info.model_id, shown=shown)
+    return work_on(dataset, run, dataset.values("id"), segmenter, **options)
+
+
+def test_a_video_says_of_each_prompt_why_it_has_no_mask_and_of_none_that_has(
+    make_video: Any, segmenter: Any
+) -> None:
+    asked = {n: [(0, {"index": n, "tags": [f"t{n}"]})] for n in (1, 2, 99)}
+    dataset = make_video(asked)
+    sample = dataset.first()
+    sample.frames[1].boxes.detections[0].bounding_box = [0.1, -2, 0.2, 0.2]
+    sample.save()
+
+    def lines() -> list[str]:
+        sample.reload()
+        return [each.split(":")[0] for each in (sample.masks_reason or "").splitlines()]
+
+    assert over(dataset, segmenter, "t1").failed == 1
+    assert lines() == ["Frame 1"]
+    assert over(dataset, segmenter, "none", retry=True).failed == 1
+    assert lines() == ["Frame 1"]
+    assert over(dataset, segmenter, "t99").failed == 1
+    assert over(dataset, segmenter, "t99", retry=True).failed == 1
+    assert lines() == ["Frame 1", "Frame 99, disc 99"]
+    sample.frames[1].boxes.detections[0].bounding_box = discs.box(0, 0)
+    sample.save()
+    assert over(dataset, segmenter, "t1", retry=True).partial == 1
+    assert lines()[0] == "Frame 99, disc 99"
+    assert not any(each == "Frame 1" for each in lines())
