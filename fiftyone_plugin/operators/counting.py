@@ -184,6 +184,6 @@ def _states(dataset: Any, config: RunConfig) -> Mapping[str, str]:
     if not runs:
         return {}
     names = ["id", run_field(config.label_field), status_field(config.label_field)]
-    whole = ViewField(f"{asked_field(config.label_field)}.of_view") != True  # noqa: E712
+    whole = ~ViewField(f"{asked_field(config.label_field)}.of_view").is_in([True])
     rows = zip(*pictures_of(dataset, config.mode).match(whole).values(names), strict=True)
     return {each: state for each, run, state in rows if run in runs}

@@ -4,6 +4,7 @@ An operator is a subclass with its words, what it asks and what it does. A short
 `UndoReview` in `review_selected`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -19,7 +20,7 @@ from sam_plugins.errors import SamPluginsError
 __all__ = ["FormOperator", "above_grid"]
 
 
-class FormOperator(foo.Operator):
+class FormOperator(foo.Operator, ABC):
     """A form about the dataset that the App shows; work, now or scheduled; and its answer.
 
     A subclass gives `ask` and `act`, and of the others what differs. What any of them raises as a
@@ -42,16 +43,16 @@ class FormOperator(foo.Operator):
     button: ClassVar[str | None] = None
     """Icon of a button above the grid, for what is done daily; None: no button."""
 
+    @abstractmethod
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """Add the fields of the form to `inputs`; raise what keeps it from being filled."""
-        raise NotImplementedError
 
     def check(self, dataset: Any, params: Mapping[str, Any]) -> None:
         """Raise what is wrong with the form as it is filled."""
 
+    @abstractmethod
     def act(self, ctx: Any, dataset: Any, progress: Tell, stop: Stop) -> dict[str, Any]:
         """Do what the filled form says; the result, as JSON values."""
-        raise NotImplementedError
 
     def after(self, ctx: Any, result: Mapping[str, Any]) -> Any:
         """What the App does then."""

@@ -1,5 +1,6 @@
 """`SegmentOperator`: what the operators that write masks share: form, work, output."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -27,9 +28,9 @@ class SegmentOperator(FormOperator):
     target = "Segment"
     risk = types.RiskLevel.MEDIUM
 
+    @abstractmethod
     def ask_mode(self, inputs: Any, dataset: Any, params: Mapping[str, Any]) -> None:
         """Add what only this mode asks."""
-        raise NotImplementedError
 
     def ask(self, inputs: Any, dataset: Any, ctx: Any) -> None:
         """What asks, what is written, by which model."""
